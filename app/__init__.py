@@ -1,0 +1,1 @@
+"""Waterline: how far every on-chain position is from liquidation, as of this block."""

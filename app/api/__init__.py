@@ -1,0 +1,1 @@
+"""The REST API: reads the store, values it, answers. Never talks to a node."""

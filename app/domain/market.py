@@ -1,0 +1,54 @@
+"""What a deployment is made of: its markets, and their raw state as the contracts hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.domain.chain import Address, ChainId
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One installation of a protocol on one chain: what a user calls "Aave on Arbitrum"."""
+
+    id: str
+    """Stable, URL-safe, unique over all chains: `aave-v3-arbitrum`."""
+    chain_id: ChainId
+    protocol: str
+    """Slug of the adapter that understands it."""
+    name: str
+    address: Address
+    """The contract whose own view is the truth about an account (the Aave Pool, the Comet, ...)."""
+    start_block: int
+    """First block that can hold an event of this deployment; 0 when unknown (the scan is then just longer)."""
+    contracts: Mapping[str, Address] = field(default_factory=dict)
+    """Further roots by the adapter's own role names, e.g. `pool_addresses_provider`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What stays the same about one asset of a deployment."""
+
+    deployment_id: str
+    code: str
+    """The adapter's name of the market inside its deployment: the underlying's lower-case address for Aave."""
+    asset: Address
+    symbol: str
+    decimals: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarketRecord:
+    """One group of raw integers that change together, exactly as the contract holds them.
+
+    The adapter chooses the grouping by how often the numbers move (price; indices; configuration), because a
+    record is stored again whenever any of its values changed. None is "could not be read", never zero.
+    """
+
+    deployment_id: str
+    kind: str
+    """The adapter's record type, e.g. `price`, `reserve`, `emode`; it fixes the meaning of `values`."""
+    subject: str
+    """Which one: a market code, an eMode id, or empty for the deployment itself."""
+    values: tuple[int | None, ...]

@@ -1,0 +1,1 @@
+"""The writer: follows one chain and commits what each block changed."""

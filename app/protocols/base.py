@@ -1,0 +1,182 @@
+"""What a protocol has to provide. Everything here is pure: values in, values out, calls yielded as data.
+
+Three values, each made from the one before:
+
+    Adapter          a protocol's code                       "Aave V3"
+    DeploymentState  one deployment's raw state at a block   "Aave on Arbitrum, indices and prices at block N"
+    PricedState      that state with interest accrued to a timestamp; it answers for accounts
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from app.domain.account import AccountKey, AccountSnapshot, AccountState
+from app.domain.chain import Log, LogFilter, ReadPlan
+from app.domain.market import Deployment, Market, MarketRecord
+from app.domain.risk import Health, Restoration, RiskAssessment
+
+
+class ProtocolKind(StrEnum):
+    """What kind of debt a protocol is about."""
+
+    LENDING = "lending"
+    PERP = "perp"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTouched:
+    """A log that changed the account's own state: read it again at the log's block."""
+
+    key: AccountKey
+    market: str | None = None
+    """Market the log is about, when it names one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationTouched:
+    """A log that changed markets or parameters: read the whole deployment again before any account."""
+
+
+@dataclass(frozen=True, slots=True)
+class RulesTouched:
+    """A log that changed the contract's code: its rounding rules have to be confirmed anew."""
+
+
+Touch: TypeAlias = AccountTouched | ConfigurationTouched | RulesTouched
+
+Truth: TypeAlias = tuple[int, ...]
+"""The contract's own numbers about an account, in the order the adapter documents (Aave: the six numbers of
+getUserAccountData). Compared for equality only."""
+
+
+class PricedState(ABC):
+    """A deployment at one block with interest accrued to one timestamp. Immutable; cheap to ask often.
+
+    Every method is exact: integer arithmetic with the contract's own rounding at each step.
+    """
+
+    @abstractmethod
+    def health(self, snapshot: AccountSnapshot) -> Health:
+        """Verdict and health factor only: the fast path for ranking every account of a deployment."""
+
+    @abstractmethod
+    def assess(self, snapshot: AccountSnapshot) -> RiskAssessment:
+        """Everything about one account, liquidation prices included."""
+
+    @abstractmethod
+    def truth(self, snapshot: AccountSnapshot) -> Truth | None:
+        """What the contract's own view answers for this account; None where that view would revert."""
+
+    @abstractmethod
+    def restoration(self, snapshot: AccountSnapshot, target_health_wad: int) -> Restoration:
+        """The least repayments and the least additions of collateral that each alone reach the target."""
+
+    @abstractmethod
+    def with_price(self, market: str, price: int) -> PricedState:
+        """The same state with another oracle price for one market: what-if, and proof of a liquidation price."""
+
+
+class DeploymentState(ABC):
+    """Raw state of a whole deployment at one block, without any account. Immutable."""
+
+    deployment: Deployment
+    value_decimals: int
+    """Decimals of every value and price this deployment states (Aave: 8)."""
+    value_currency: str
+    """What values are counted in: `USD`, or the symbol of the base asset."""
+
+    @abstractmethod
+    def markets(self) -> tuple[Market, ...]:
+        """Static descriptions of every market, in the protocol's own order."""
+
+    @abstractmethod
+    def records(self) -> tuple[MarketRecord, ...]:
+        """The state as storable records. `Adapter.restore_state` of them gives an equal state back."""
+
+    @abstractmethod
+    def log_filter(self) -> LogFilter:
+        """Every log that can touch an account or the configuration."""
+
+    @abstractmethod
+    def touched(self, log: Log) -> tuple[Touch, ...]:
+        """Whom a log changed. Logs of other deployments give (): callers pass a merged stream.
+
+        A log this filter asked for that does not have its event's shape gives ConfigurationTouched: reading
+        everything again is safe, missing something is not.
+        """
+
+    @abstractmethod
+    def read_next(self, *, full: bool) -> ReadPlan[DeploymentState]:
+        """The state at the block the plan is driven at, given that `self` is the state at an earlier one.
+
+        With `full` the configuration (list of markets, risk parameters) is read too; without it only what moves
+        by itself: prices, indices, rates. What cannot be read becomes None in its record, never zero.
+        """
+
+    @abstractmethod
+    def read_account(self, key: AccountKey, block_number: int, markets: frozenset[str]) -> ReadPlan[AccountState]:
+        """The account's raw state. `markets`: those it is known to have held or touched, read besides the ones
+        its own flags name. Any needed read that reverts or is malformed gives Unreadable."""
+
+    @abstractmethod
+    def read_truth(self, key: AccountKey) -> ReadPlan[Truth | None]:
+        """The contract's own answer about the account; None if that view reverts."""
+
+    @abstractmethod
+    def candidates(self) -> tuple[DeploymentState, ...]:
+        """This state under each set of rounding rules the protocol has ever had, likeliest first."""
+
+    @abstractmethod
+    def confirmed(self, *, samples: int, matches: int) -> DeploymentState:
+        """This state with the outcome of comparing its rules with the contract on `samples` accounts.
+
+        `matches < samples` makes every assessment UNKNOWN (`rules_unconfirmed`): the rules are known not to fit.
+        `samples == 0` keeps the rules the contract's revision suggests and says so in the reasons.
+        """
+
+    @property
+    @abstractmethod
+    def confirmed_samples(self) -> int | None:
+        """Accounts the present rules were compared on; None when never, or when the comparison failed."""
+
+    @abstractmethod
+    def at(self, timestamp: int) -> PricedState:
+        """Accrue interest to `timestamp` (the block's own: an eth_call at block N sees N's timestamp)."""
+
+
+class Adapter(ABC):
+    """A protocol's code: stateless, one instance a protocol, found by the registry as `ADAPTER`."""
+
+    slug: str
+    """Folder name with dashes: `aave-v3`."""
+    name: str
+    kind: ProtocolKind
+    account_fields: tuple[str, ...]
+    """Names of `AccountSnapshot.params`, in order."""
+
+    @abstractmethod
+    def deployments(self) -> Sequence[Deployment]:
+        """The real deployments this project knows, over all chains."""
+
+    @abstractmethod
+    def read_state(self, deployment: Deployment) -> ReadPlan[DeploymentState]:
+        """Everything about a deployment from its roots: the start of following it.
+
+        Raises (inside the plan):
+            Refused: a root contract does not answer as this protocol; the message names deployment and role.
+        """
+
+    @abstractmethod
+    def restore_state(
+        self, deployment: Deployment, markets: Sequence[Market], records: Sequence[MarketRecord]
+    ) -> DeploymentState:
+        """The state that `DeploymentState.records()` and `.markets()` described.
+
+        Raises:
+            Fatal: the records are not this adapter's, or incomplete.
+        """

@@ -1,0 +1,1 @@
+"""The only SQL. Functions take a session and return domain values."""

@@ -1,0 +1,1 @@
+"""The lookup page: server-rendered, works before scripts load."""
