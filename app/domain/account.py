@@ -62,3 +62,10 @@ class Unreadable:
 
 
 AccountState: TypeAlias = AccountSnapshot | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class NotYetRead:
+    """An account known from logs whose state nobody has read yet: its risk is UNKNOWN, not absent."""
+
+    key: AccountKey

@@ -52,3 +52,23 @@ class MarketRecord:
     subject: str
     """Which one: a market code, an eMode id, or empty for the deployment itself."""
     values: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MarketQuote:
+    """What one market says of itself at a block, for people who look at markets. None is "not known", never zero."""
+
+    market: str
+    price: int | None = None
+    """Oracle price of one whole token in the deployment's value decimals."""
+    price_updated_at: int | None = None
+    """Unix seconds at which the oracle says it last moved, where it says so."""
+    supply_rate_ray: int | None = None
+    """Yearly, before compounding, RAY."""
+    borrow_rate_ray: int | None = None
+    liquidation_threshold_bps: int | None = None
+    """The market's own, outside any special mode; 0 for what never is collateral."""
+    max_ltv_bps: int | None = None
+    total_supplied_assets: int | None = None
+    """In the asset's own units."""
+    total_borrowed_assets: int | None = None

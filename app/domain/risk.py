@@ -57,6 +57,8 @@ class Health:
     """The contract's own health factor; None without debt and when unknown."""
     collateral_value: int
     debt_value: int
+    utilization_wad: int | None = None
+    """As in `RiskAssessment.utilization_wad`, equal to it to the last digit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.domain.chain import Log, LogFilter, ReadPlan
-from app.domain.market import Deployment, Market, MarketRecord
+from app.domain.market import Deployment, Market, MarketQuote, MarketRecord
 from app.domain.risk import Health, Restoration, RiskAssessment
 
 
@@ -79,6 +79,10 @@ class PricedState(ABC):
     @abstractmethod
     def with_price(self, market: str, price: int) -> PricedState:
         """The same state with another oracle price for one market: what-if, and proof of a liquidation price."""
+
+    def quotes(self) -> tuple[MarketQuote, ...]:
+        """Prices, rates and thresholds of the markets, in the order of `markets()`, as far as they are known."""
+        return ()
 
 
 class DeploymentState(ABC):
