@@ -35,7 +35,7 @@ FOREIGN: dict[str, set[str]] = {
     "indexer": {"prometheus_client"},
     "api": {"fastapi", "starlette", "pydantic", "orjson", "prometheus_client", "eth_utils"},
     "web": {"fastapi", "starlette", "jinja2", "markupsafe", "eth_utils"},
-    "settings": {"pydantic", "pydantic_settings"},
+    "settings": {"pydantic", "dotenv"},
     "supervisor": set(),
 }
 

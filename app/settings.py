@@ -1,0 +1,254 @@
+"""Every setting, read from the environment (and a `.env` file) in one place, checked whole before anything starts.
+
+Settings whose name carries a chain id (`RPC_URL_1`, `WS_URL_1`, `FROM_BLOCK_1`) are collected into one
+`ChainSettings` a chain. URLs are secrets, because they hold keys: they are kept as `SecretUrl` and only ever
+shown as scheme, host and port.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from app.domain.chain import Address
+from app.domain.market import Deployment
+from app.errors import Refused
+
+_CHAIN_SETTING = re.compile(r"(RPC_URL|WS_URL|FROM_BLOCK)_(.+)", re.IGNORECASE)
+_POSTGRES_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
+
+
+class SecretUrl:
+    """A URL that may hold a key: prints as scheme, host and port only; `reveal()` is for the connection itself."""
+
+    __slots__ = ("_url",)
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def reveal(self) -> str:
+        """The whole URL. Never log it."""
+        return self._url
+
+    def __str__(self) -> str:
+        parts = urlsplit(self._url)
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{parts.hostname or ''}{port}"
+
+    def __repr__(self) -> str:
+        return f"SecretUrl({self})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretUrl) and self._url == other._url
+
+    def __hash__(self) -> int:
+        return hash(self._url)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainSettings:
+    """How one chain is reached."""
+
+    chain_id: int
+    rpc_url: SecretUrl
+    ws_url: SecretUrl | None = None
+    from_block: int | None = None
+    """First block to search for accounts; None: each deployment's own start block."""
+
+
+class Settings(BaseModel):
+    """All settings of a process. Field names in upper case are the names of the environment variables."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+    database_url: SecretUrl | None = None
+    """PostgreSQL >= 15. Unset: `waterline up` and `waterline demo` start an embedded one."""
+    data_dir: Path = Path(".waterline")
+    """Where the embedded Postgres of `waterline up` keeps its files."""
+    deployments_file: Path | None = None
+    """JSON list of further deployments to follow, beside the built-in ones."""
+    deployments: tuple[str, ...] = ()
+    """Ids of the deployments to follow, comma-separated. Empty: all of every configured chain."""
+    host: Annotated[str, StringConstraints(min_length=1)] = "127.0.0.1"
+    """Address the API and the page listen on."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    """Port the API and the page listen on."""
+    devnet_port: Annotated[int, Field(ge=1, le=65535)] = 8545
+    """Port of the local chain of `waterline devnet` and `waterline demo`."""
+    devnet_seed: Annotated[int, Field(ge=0)] = 1
+    """Seed of the local chain: the same seed gives the same population and history."""
+    devnet_wallets: Annotated[int, Field(ge=10, le=5000)] = 300
+    """How many wallets the local chain is populated with."""
+    poll_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
+    """How often a chain without WS_URL is asked for a new head."""
+    metrics_port: Annotated[int | None, Field(ge=1, le=65535)] = None
+    """Port on which `waterline index` serves its own Prometheus metrics. Unset: not served."""
+    log_level: Annotated[
+        str, AfterValidator(str.upper), StringConstraints(pattern="(?i)^(debug|info|warning|error)$")
+    ] = "INFO"
+    """debug, info, warning or error."""
+
+    chains: Mapping[int, ChainSettings] = Field(default_factory=dict)
+    """From RPC_URL_<chain id>, WS_URL_<chain id>, FROM_BLOCK_<chain id>."""
+    extra_deployments: tuple[Deployment, ...] = ()
+    """What DEPLOYMENTS_FILE holds."""
+
+    @field_validator("database_url", mode="before")
+    @classmethod
+    def _is_postgres_url(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if urlsplit(value).scheme not in _POSTGRES_SCHEMES:
+            raise ValueError("must start with postgresql://")
+        return SecretUrl(value)
+
+    @field_validator("deployments", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    def require_database_url(self) -> SecretUrl:
+        """DATABASE_URL.
+
+        Raises:
+            Refused: it is not set.
+        """
+        if self.database_url is None:
+            raise Refused("DATABASE_URL is not set: name a PostgreSQL >= 15, or run `waterline up`, which brings one")
+        return self.database_url
+
+    def require_chain(self, chain_id: int) -> ChainSettings:
+        """How to reach one chain.
+
+        Raises:
+            Refused: RPC_URL_<chain id> is not set.
+        """
+        if chain_id not in self.chains:
+            raise Refused(f"RPC_URL_{chain_id} is not set: name a JSON-RPC endpoint of chain {chain_id}")
+        return self.chains[chain_id]
+
+
+ENVIRONMENT_FIELDS = frozenset(Settings.model_fields) - {"chains", "extra_deployments"}
+"""The fields that are an environment variable of the same name."""
+
+
+def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
+    """Read and check every setting.
+
+    Args:
+        environ: the variables; None takes the process's own, with those of `.env` (or `env_file`) beneath them.
+
+    Raises:
+        Refused: one message that lists every fault with the name of its setting. It never repeats a value.
+    """
+    if environ is None:
+        environ = {**_dotenv(env_file or Path(".env")), **os.environ}
+    values = {name.lower(): value for name, value in environ.items() if value != ""}
+    faults: list[str] = []
+    chains = _chain_settings(values, faults)
+    extra = _extra_deployments(values.get("deployments_file"), faults)
+    plain = {name: value for name, value in values.items() if name in ENVIRONMENT_FIELDS}
+    try:
+        settings = Settings.model_validate({**plain, "chains": chains, "extra_deployments": extra})
+    except ValidationError as error:
+        faults += [f"{place.upper()}: {message}" for place, message in _faults(error)]
+    if faults:
+        raise Refused("these settings are wrong:\n" + "\n".join(f"  {fault}" for fault in sorted(faults)))
+    return settings
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    return {name: value for name, value in dotenv_values(path).items() if value is not None}
+
+
+def _faults(error: ValidationError) -> list[tuple[str, str]]:
+    """(place, message) of each of pydantic's findings, without the values found: they may be secrets."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return [(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in found]
+
+
+def _chain_settings(values: Mapping[str, str], faults: list[str]) -> dict[int, ChainSettings]:
+    by_chain: dict[int, dict[str, str]] = {}
+    for name, value in values.items():
+        match = _CHAIN_SETTING.fullmatch(name)
+        if match and match[2].isdecimal():
+            by_chain.setdefault(int(match[2]), {})[match[1].upper()] = value
+        elif match:
+            faults.append(f"{name.upper()}: must end in a chain id, as RPC_URL_1 does for Ethereum")
+    chains: dict[int, ChainSettings] = {}
+    for chain_id, given in sorted(by_chain.items()):
+        rpc_url = _url(given.get("RPC_URL"), f"RPC_URL_{chain_id}", ("http", "https"), faults)
+        ws_url = _url(given.get("WS_URL"), f"WS_URL_{chain_id}", ("ws", "wss"), faults)
+        from_block = given.get("FROM_BLOCK")
+        if from_block is not None and not from_block.isdecimal():
+            faults.append(f"FROM_BLOCK_{chain_id}: must be a block number")
+        elif "RPC_URL" not in given:
+            faults.append(f"RPC_URL_{chain_id}: is missing, though another setting of chain {chain_id} is given")
+        elif rpc_url is not None:
+            chains[chain_id] = ChainSettings(chain_id, rpc_url, ws_url, None if from_block is None else int(from_block))
+    return chains
+
+
+def _url(value: str | None, name: str, schemes: tuple[str, ...], faults: list[str]) -> SecretUrl | None:
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        fits = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        faults.append(f"{name}: must be a URL that starts with {' or '.join(scheme + '://' for scheme in schemes)}")
+        return None
+    return SecretUrl(value)
+
+
+def _check_address(text: str) -> str:
+    Address.from_hex(text)
+    return text
+
+
+_AddressText = Annotated[str, AfterValidator(_check_address)]
+
+
+class _DeploymentEntry(BaseModel):
+    """One entry of the deployments file, in the shape of `Deployment`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    chain_id: Annotated[int, Field(ge=1)]
+    protocol: Annotated[str, StringConstraints(min_length=1)]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    address: _AddressText
+    start_block: Annotated[int, Field(ge=0)] = 0
+    contracts: dict[str, _AddressText] = {}
+
+    def deployment(self) -> Deployment:
+        contracts = {role: Address.from_hex(address) for role, address in self.contracts.items()}
+        address = Address.from_hex(self.address)
+        return Deployment(self.id, self.chain_id, self.protocol, self.name, address, self.start_block, contracts)
+
+
+def _extra_deployments(path: str | None, faults: list[str]) -> tuple[Deployment, ...]:
+    if path is None:
+        return ()
+    try:
+        entries = json.loads(Path(path).read_text())
+        if not isinstance(entries, list):
+            raise ValueError("must hold a JSON list of deployments")
+        return tuple(_DeploymentEntry.model_validate(entry).deployment() for entry in entries)
+    except ValidationError as error:
+        faults += [f"DEPLOYMENTS_FILE: {path}: {place}: {message}" for place, message in _faults(error)]
+    except (OSError, ValueError) as error:
+        faults.append(f"DEPLOYMENTS_FILE: {path}: {error}")
+    return ()

@@ -1,0 +1,123 @@
+"""Settings: all faults at once, by name, and never a secret in the message."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.errors import Refused
+from app.settings import ENVIRONMENT_FIELDS, SecretUrl, load_settings
+
+ROOT = Path(__file__).parent.parent
+MARKER = "s3cr3t-marker"
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = load_settings({})
+    assert (settings.host, settings.port, settings.devnet_port) == ("127.0.0.1", 8000, 8545)
+    assert settings.database_url is None
+    assert not settings.chains
+
+
+def test_chain_settings_are_collected_by_chain_id() -> None:
+    settings = load_settings(
+        {
+            "RPC_URL_1": "https://node.example/key",
+            "WS_URL_1": "wss://node.example/key",
+            "RPC_URL_10": "http://127.0.0.1",
+        }
+        | {"FROM_BLOCK_10": "123"}
+    )
+    assert set(settings.chains) == {1, 10}
+    assert settings.require_chain(1).ws_url == SecretUrl("wss://node.example/key")
+    assert settings.require_chain(10).from_block == 123
+
+
+def test_every_fault_is_named_in_one_message() -> None:
+    with pytest.raises(Refused) as refused:
+        load_settings(
+            {
+                "PORT": "0",
+                "LOG_LEVEL": "loud",
+                "DATABASE_URL": "mysql://h/db",
+                "RPC_URL_1": "ftp://x",
+                "WS_URL_5": "ws://x",
+            }
+            | {"RPC_URL_mainnet": "https://x", "FROM_BLOCK_1": "-1", "DEPLOYMENTS_FILE": "/nowhere.json"}
+        )
+    message = str(refused.value)
+    for name in ("PORT", "LOG_LEVEL", "DATABASE_URL", "RPC_URL_1", "RPC_URL_5", "RPC_URL_MAINNET", "FROM_BLOCK_1"):
+        assert f"  {name}:" in message
+    assert "DEPLOYMENTS_FILE: /nowhere.json" in message
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"RPC_URL_1": f"ftp://user:{MARKER}@host/{MARKER}"},
+        {"RPC_URL_1": f"https://host:notaport/{MARKER}"},
+        {"DATABASE_URL": f"mysql://user:{MARKER}@host/db"},
+        {"WS_URL_1": f"https://host/{MARKER}", "RPC_URL_1": "http://h"},
+    ],
+)
+def test_a_refusal_never_shows_the_value_of_a_url(environ: dict[str, str]) -> None:
+    with pytest.raises(Refused) as refused:
+        load_settings(environ)
+    assert MARKER not in str(refused.value)
+
+
+def test_settings_never_print_a_secret() -> None:
+    settings = load_settings(
+        {"RPC_URL_1": f"https://u:{MARKER}@node.example:8443/{MARKER}?k={MARKER}"}
+        | {"DATABASE_URL": f"postgresql://u:{MARKER}@db/waterline"}
+    )
+    shown = (
+        repr(settings)
+        + str(settings)
+        + repr(settings.chains)
+        + settings.model_dump_json(exclude={"chains"}, fallback=str)
+    )
+    assert MARKER not in shown
+    assert "https://node.example:8443" in shown
+    assert settings.require_database_url().reveal().count(MARKER) == 1
+
+
+def test_what_a_command_needs_and_lacks_is_refused_by_name() -> None:
+    settings = load_settings({})
+    with pytest.raises(Refused, match="DATABASE_URL is not set"):
+        settings.require_database_url()
+    with pytest.raises(Refused, match="RPC_URL_8453 is not set"):
+        settings.require_chain(8453)
+
+
+def test_the_deployments_file_is_read_and_its_faults_are_placed(tmp_path: Path) -> None:
+    path = tmp_path / "deployments.json"
+    entry = {"id": "mine", "chain_id": 31337, "protocol": "aave-v3", "name": "Mine", "address": "0x" + "11" * 20}
+    path.write_text(json.dumps([entry]))
+    (deployment,) = load_settings({"DEPLOYMENTS_FILE": str(path)}).extra_deployments
+    assert deployment.id == "mine"
+    path.write_text(json.dumps([entry | {"address": "0x12"}]))
+    with pytest.raises(Refused, match=r"DEPLOYMENTS_FILE.*address"):
+        load_settings({"DEPLOYMENTS_FILE": str(path)})
+    path.write_text("{")
+    with pytest.raises(Refused, match="DEPLOYMENTS_FILE"):
+        load_settings({"DEPLOYMENTS_FILE": str(path)})
+
+
+def test_a_dotenv_file_lies_beneath_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("PORT=9001\nHOST=0.0.0.0\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOST", "127.0.0.9")
+    monkeypatch.delenv("PORT", raising=False)
+    settings = load_settings()
+    assert (settings.port, settings.host) == (9001, "127.0.0.9")
+
+
+def test_every_setting_is_explained_in_the_example_file_and_nothing_else_is() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    documented = {line.lstrip("# ").partition("=")[0].lower() for line in lines if "=" in line}
+    per_chain = {"rpc_url_1", "ws_url_1", "from_block_1"}
+    assert documented - per_chain == ENVIRONMENT_FIELDS
+    assert per_chain <= documented
