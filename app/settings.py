@@ -166,6 +166,11 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
     return settings
 
 
+def environment_with(**changes: str) -> dict[str, str]:
+    """The process's own environment with some variables set: what a child process is given."""
+    return {**os.environ, **changes}
+
+
 def _dotenv(path: Path) -> dict[str, str]:
     return {name: value for name, value in dotenv_values(path).items() if value is not None}
 
