@@ -1,0 +1,70 @@
+"""What the service says of itself: how chains are followed, whether it is ready, and what went wrong."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from app.api.schemas import View
+
+
+class ChainStatusView(View):
+    """How one chain is being followed."""
+
+    chain_id: int
+    chain: str
+    ready: bool
+    head_number: int | None = Field(description="Newest block the node told of.")
+    head_timestamp: int | None
+    safe_number: int | None
+    finalized_number: int | None
+    indexed_number: int | None
+    indexed_timestamp: int | None
+    first_stored_number: int | None
+    blocks_behind: int | None
+    lag_seconds: int | None
+    observed_seconds_ago: int | None = Field(description="Age of the indexer's last sign of life.")
+    pending_reads: int
+    scan_remaining_blocks: int
+    stale: bool
+    stale_reason: str | None
+
+
+class StatusView(View):
+    """All chains at a glance."""
+
+    ready: bool
+    time: int
+    chains: list[ChainStatusView]
+
+
+class NotReady(View):
+    """One reason why the service is not ready."""
+
+    chain_id: int
+    reason: str
+
+
+class ReadyView(View):
+    """Whether every configured chain is fresh."""
+
+    ready: bool
+    reasons: list[NotReady]
+
+
+class HealthView(View):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str
