@@ -1,0 +1,49 @@
+# Waterline. `make demo` and `make test` need nothing but Python 3.11, make and git.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install contracts browser demo test check format bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# Installing is skipped when nothing changed since the last time.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 or newer, or say make PYTHON=/path/to/python"; exit 1; }
+	@echo "Installing the Python packages into $(VENV) (about a minute the first time)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock || \
+		{ echo "The packages could not be installed: check the network or pip's own configuration, then run make again"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: $(VENV)/.installed contracts ## Python packages into .venv, Anvil and the protocol contracts into the cache
+
+contracts: $(VENV)/.installed
+	@$(BIN)/python -m devnet.fetch
+
+browser: $(VENV)/.installed
+	@$(BIN)/python -m tests.fixtures.browser
+
+demo: install ## A local chain with the real contracts, indexed live: http://127.0.0.1:8000
+	@exec $(BIN)/waterline demo
+
+test: install browser check ## Everything that must hold, on this machine, from nothing
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.installed ## Lint, format and types, without running anything
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.installed ## Rewrite the code in the project's format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: install ## One line a figure: bar <number>: <ratio> (goal <g>) ok|short
+	@$(BIN)/python -m benchmarks
+
+clean: ## Remove what make made here (the download cache stays)
+	rm -rf $(VENV) .waterline .mypy_cache .ruff_cache .pytest_cache *.egg-info
