@@ -1,0 +1,33 @@
+"""Where the pages get their answers: the seam between them and the read path."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from app.api.schemas import AccountsView, DeploymentsView, HistoryView, WalletView
+from app.domain.chain import Address, ChainId
+
+
+class WalletSource(Protocol):
+    """The API's own answers, loaded in process. Every method may raise:
+
+    Raises:
+        Refused: what was asked for does not exist or cannot be answered; the message is fit to be shown.
+        Retryable: the data cannot be reached now.
+    """
+
+    async def load_wallet(self, wallet: Address, chain_id: ChainId | None, block_number: int | None) -> WalletView:
+        """Everything about one wallet, now or at a past block of one chain."""
+        ...
+
+    async def load_history(self, wallet: Address, deployment_id: str) -> HistoryView:
+        """The recent past of one wallet in one deployment."""
+        ...
+
+    async def load_riskiest(self, limit: int) -> AccountsView:
+        """The riskiest accounts of all deployments."""
+        ...
+
+    async def load_deployments(self) -> DeploymentsView:
+        """Everything that is followed, with how fresh it is."""
+        ...

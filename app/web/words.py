@@ -1,0 +1,185 @@
+"""The page's plain words: a band for every account, and the sentence a wallet page opens with.
+
+Until a distance scaled by volatility exists, a healthy account's band goes by its utilisation alone. The edges
+below are reading aids of this page, stated on it; the verdict itself is always the protocol's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.api.schemas import AccountView, NamedLiquidationPrice, RankedAccountView, RestoreView, WalletView
+from app.domain.specs import chain_spec
+from app.web import format as shown
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """How an account stands: `code` picks shape and colour, `word` says it."""
+
+    code: str
+    word: str
+
+
+NO_DEBT = Band("no_debt", "No debt")
+UNKNOWN = Band("unknown", "Unknown")
+LIQUIDATABLE = Band("liquidatable", "Liquidatable")
+BLOCKED = Band("liquidatable", "Past the line, blocked")
+WIDE, MODERATE = Band("wide", "Wide margin"), Band("moderate", "Moderate margin")
+THIN, BRINK = Band("thin", "Thin margin"), Band("brink", "At the line")
+
+EDGES = ((Decimal("0.60"), WIDE), (Decimal("0.80"), MODERATE), (Decimal("0.95"), THIN))
+"""A healthy account below this utilisation is called that; from the last edge on it is at the line."""
+
+
+def band_of(account: AccountView | RankedAccountView) -> Band:
+    """The band of one account: the protocol's verdict first, utilisation only among the healthy."""
+    if account.status == "unknown":
+        return UNKNOWN
+    if account.status == "no_debt":
+        return NO_DEBT
+    if account.status == "liquidatable":
+        blocked = isinstance(account, AccountView) and _reason(account, "liquidation_blocked") is not None
+        return BLOCKED if blocked else LIQUIDATABLE
+    if account.utilization is None:
+        return BRINK
+    used = Decimal(account.utilization)
+    return next((band for edge, band in EDGES if used < edge), BRINK)
+
+
+def place_of(name: str, chain_id: int) -> str:
+    """`Aave V3 on Ethereum`; the chain is not said twice when the name already says it."""
+    chain = chain_spec(chain_id).name
+    return name if chain.lower() in name.lower() else f"{name} on {chain}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The opening of a wallet page. `far` stands by itself; the others follow when there is something to say."""
+
+    band: Band
+    far: str
+    soon: str | None = None
+    fix: str | None = None
+    also: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The whole as one line, for titles and for screen readers."""
+        return " · ".join(part for part in (self.far, self.soon, self.fix) if part)
+
+
+def verdict_of(view: WalletView) -> Verdict | None:
+    """What to say first about a wallet: of its riskiest account, and what else must not be missed.
+
+    None for a wallet without accounts.
+    """
+    if not view.accounts:
+        return None
+    worst, rest = view.accounts[0], view.accounts[1:]
+    verdict = _verdict(worst)
+    also: list[str] = []
+    if rest:
+        also.append(
+            f"This is about the riskiest of {len(view.accounts)} accounts: {place_of(worst.name, worst.chain_id)}."
+        )
+    if worst.status == "unknown":
+        known = next((account for account in rest if account.status != "unknown"), None)
+        if known is not None and known.status == "healthy":
+            also.append(
+                f"Of those that could be assessed: {_verdict(known).far} ({place_of(known.name, known.chain_id)})."
+            )
+    hidden = view.totals.unknown_accounts - (worst.status == "unknown")
+    if hidden:
+        also.append(f"{hidden} more {'is' if hidden == 1 else 'are'} unknown and may be worse than what is shown here.")
+    also += verdict.also
+    return Verdict(verdict.band, verdict.far, verdict.soon, verdict.fix, tuple(also))
+
+
+def _verdict(account: AccountView) -> Verdict:
+    band = band_of(account)
+    match account.status:
+        case "unknown":
+            return _unknown(account, band)
+        case "no_debt":
+            supplied = f"{shown.money(account.collateral_value)} {account.value_currency or ''}".strip()
+            return Verdict(band, "No debt, so nothing to liquidate", soon=f"{supplied} of collateral supplied")
+        case "liquidatable":
+            return _liquidatable(account, band)
+        case "healthy":
+            return _healthy(account, band)
+
+
+def _unknown(account: AccountView, band: Band) -> Verdict:
+    place = place_of(account.name, account.chain_id)
+    if _reason(account, "not_read_yet") is not None:
+        return Verdict(
+            band, f"Not known yet: {place} has been seen but not read", soon="it will be read at one of the next blocks"
+        )
+    details = "; ".join(reason.detail for reason in account.reasons[:3]) or "no reason was given"
+    return Verdict(band, f"Unknown: {place} could not be assessed", soon=details)
+
+
+def _liquidatable(account: AccountView, band: Band) -> Verdict:
+    nearest = account.liquidation_prices[0] if account.liquidation_prices else None
+    back = None if nearest is None else _back(nearest, account.value_currency)
+    blocked = _reason(account, "liquidation_blocked")
+    factor = f"health factor {shown.ratio_down(account.health_factor)}"
+    if blocked is not None:
+        return Verdict(
+            band,
+            "Past the line, but liquidation is blocked for now",
+            soon=f"{blocked}; {factor}",
+            fix=fix_of(account.restore),
+        )
+    return Verdict(band, f"Liquidatable now, at {factor}", soon=back, fix=fix_of(account.restore))
+
+
+def _healthy(account: AccountView, band: Band) -> Verdict:
+    if account.liquidation_prices:
+        nearest = account.liquidation_prices[0]
+        price = shown.liquidation_price(nearest.price, nearest.direction)
+        verb = "falls" if nearest.direction == "fall" else "rises"
+        unit = account.value_currency or ""
+        far = f"{shown.room(nearest.distance)} from liquidation, if {nearest.symbol} {verb} to {price} {unit}".strip()
+    else:
+        far = "No single price liquidates it: only several prices moving together can"
+    fix = fix_of(account.restore) if account.restore else "health factor above the target, nothing to restore"
+    return Verdict(band, far, soon=soon_of(account), fix=fix)
+
+
+def soon_of(account: AccountView) -> str | None:
+    """How long interest alone takes to the line, prices unchanged."""
+    match account.seconds_to_liquidation:
+        case None:
+            return None
+        case "never":
+            return "interest alone never gets it there"
+        case "more_than_a_year":
+            return "more than a year by interest alone"
+        case seconds:
+            return f"{shown.duration(seconds)} by interest alone"
+
+
+def fix_of(restore: RestoreView | None) -> str | None:
+    """The shortest remedy: one repayment or one addition, each enough by itself."""
+    if restore is None:
+        return None
+    target = shown.ratio_down(restore.target_health_factor, 2)
+    ways = [f"repay {shown.amount_up(way.amount)} {way.symbol}" for way in restore.repay[:1]]
+    ways += [f"add {shown.amount_up(way.amount)} {way.symbol}" for way in restore.add_collateral[:1]]
+    return f"{' or '.join(ways)} to reach {target}" if ways else f"no single repayment or addition reaches {target}"
+
+
+def _back(nearest: NamedLiquidationPrice, currency: str | None) -> str:
+    side = "above" if nearest.direction == "fall" else "below"
+    price = shown.liquidation_price(nearest.price, nearest.direction)
+    return (
+        f"safe again only with {nearest.symbol} back {side} {price} {currency or ''}".strip()
+        + f" ({shown.distance(nearest.distance)})"
+    )
+
+
+def _reason(account: AccountView, code: str) -> str | None:
+    return next((reason.detail for reason in account.reasons if reason.code == code), None)
