@@ -1,0 +1,101 @@
+"""What every read needs: the database, the clock, the options, and the states and rankings already made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from starlette.requests import HTTPConnection
+
+from app.api.cache import SingleFlightCache
+from app.api.stream import BlockStream
+from app.domain.market import Deployment
+from app.domain.units import WAD
+from app.errors import Retryable
+from app.protocols.base import Adapter
+from app.store.blocks import StoredBlock, load_block
+from app.store.engine import Database
+from app.store.markets import load_markets, load_records
+from app.valuation.assess import StateAt, restore_at
+from app.valuation.ranking import Ranking
+
+Clock = Callable[[], int]
+"""Unix seconds now."""
+FindAdapter = Callable[[str], Adapter]
+
+
+class BlockGone(Retryable):
+    """The block was replaced by a reorg while a request was reading at it: start the request over."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiOptions:
+    """What can be set about the API."""
+
+    chain_ids: tuple[int, ...] = ()
+    """Chains that have to be fresh for /ready, and that are named even before anything of them is indexed."""
+    default_target_health_wad: int = 3 * WAD // 2
+    """What `restore` aims at when the caller does not say."""
+    state_cache_size: int = 256
+    """Deployment states kept, one per deployment and block."""
+    ranking_cache_accounts: int = 400_000
+    """Ranked accounts kept over all deployments and blocks; about 0.4 kB each."""
+    cursor_max_age_seconds: int = 900
+    """How long the pages of one ranking can be turned, measured between block timestamps."""
+    stream_subscribers: int = 200
+    stream_heartbeat_seconds: float = 15.0
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may read the API; `*` for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadContext:
+    """Handed to every reader. One a process; holds no request."""
+
+    database: Database
+    options: ApiOptions
+    clock: Clock
+    find_adapter: FindAdapter
+    stream: BlockStream
+    states: SingleFlightCache[tuple[str, int, bytes], StateAt | None] = field(init=False)
+    rankings: SingleFlightCache[tuple[str, int, bytes], Ranking] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "states", SingleFlightCache(self.options.state_cache_size))
+        object.__setattr__(self, "rankings", SingleFlightCache(self.options.ranking_cache_accounts, len))
+
+    async def state_at(self, deployment: Deployment, block: StoredBlock) -> StateAt | None:
+        """The deployment's state at a stored block, from memory when it was made before.
+
+        None when nothing of the deployment was stored up to that block. Holds no session of the caller's: it
+        must not be awaited inside one, or requests could wait for connections they hold themselves.
+
+        Raises:
+            BlockGone: the block is no longer stored.
+        """
+        key = (deployment.id, block.id, bytes(block.ref.hash))
+        return await self.states.get(key, lambda: self._load_state(deployment, block))
+
+    async def _load_state(self, deployment: Deployment, block: StoredBlock) -> StateAt | None:
+        async with self.database.read() as session:
+            present = await load_block(session, block.ref.chain_id, block.ref.number)
+            if present is None or present.ref.hash != block.ref.hash:
+                raise BlockGone(f"block {block.ref.number} of chain {block.ref.chain_id} was replaced")
+            markets = await load_markets(session, deployment.id)
+            records = await load_records(session, deployment.id, present)
+        if not records:
+            return None
+        return restore_at(self.find_adapter(deployment.protocol), deployment, markets, records, block.ref)
+
+    async def aclose(self) -> None:
+        """Stop what is under way."""
+        self.stream.close()
+        await self.states.aclose()
+        await self.rankings.aclose()
+
+
+def context_of(connection: HTTPConnection) -> ReadContext:
+    """The process's context, for routes and pages: `Annotated[ReadContext, Depends(context_of)]`."""
+    context = connection.app.state.read_context
+    assert isinstance(context, ReadContext)
+    return context

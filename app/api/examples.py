@@ -1,0 +1,244 @@
+"""One example an answer, shown in the OpenAPI document. A test holds each against its model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.api.schemas_status import Problem
+
+WALLET_ADDRESS = "0x8ba1f109551bD432803012645Ac136ddd64DBA72"
+_WETH = "0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2"
+_USDC = "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48"
+
+AS_OF = {
+    "chain_id": 1,
+    "chain": "Ethereum",
+    "block_number": 23456789,
+    "block_hash": "0x" + "7c" * 32,
+    "block_timestamp": 1758931200,
+    "finality": "latest",
+    "lag_seconds": 7,
+    "stale": False,
+    "stale_reason": None,
+}
+
+_WETH_PRICE = {"direction": "fall", "price": "2409.63855422", "distance": "-0.196787148593333333"}
+
+_ACCOUNT = {
+    "deployment_id": "aave-v3-ethereum",
+    "chain_id": 1,
+    "protocol": "aave-v3",
+    "name": "Aave V3 Ethereum",
+    "unit": "",
+    "status": "healthy",
+    "reasons": [],
+    "health_factor": "1.245000000000000000",
+    "collateral_value": "3000.00000000",
+    "debt_value": "2000.00000000",
+    "available_borrows_value": "415.00000000",
+    "value_currency": "USD",
+    "liquidation_threshold": "0.8300",
+    "max_ltv": "0.8050",
+    "utilization": "0.803212851405622490",
+    "debt_to_collateral": "0.666666666666666667",
+    "seconds_to_liquidation": "more_than_a_year",
+    "positions": [
+        {
+            "market": _WETH,
+            "asset": "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2",
+            "symbol": "WETH",
+            "decimals": 18,
+            "supplied": "1.000000000000000000",
+            "borrowed": "0.000000000000000000",
+            "is_collateral": True,
+            "price": "3000.00000000",
+            "price_updated_at": 1758931019,
+            "price_age_seconds": 181,
+            "supplied_value": "3000.00000000",
+            "borrowed_value": "0.00000000",
+            "liquidation_threshold": "0.8300",
+            "max_ltv": "0.8050",
+            "liquidation_price": _WETH_PRICE,
+        }
+    ],
+    "liquidation_prices": [{**_WETH_PRICE, "market": _WETH, "symbol": "WETH", "current_price": "3000.00000000"}],
+    "restore": {
+        "target_health_factor": "1.500000000000000000",
+        "repay": [{"market": _USDC, "symbol": "USDC", "amount": "340.000000", "value": "340.00000000"}],
+        "add_collateral": [
+            {"market": _WETH, "symbol": "WETH", "amount": "0.204819277108433735", "value": "614.45783133"}
+        ],
+    },
+    "read_at_block": 23450001,
+    "as_of": AS_OF,
+}
+
+WALLET: dict[str, Any] = {
+    "address": WALLET_ADDRESS,
+    "as_of": AS_OF,
+    "chains": [AS_OF],
+    "totals": {
+        "collateral_usd": "3000.00000000",
+        "debt_usd": "2000.00000000",
+        "net_usd": "1000.00000000",
+        "complete": True,
+        "accounts": 1,
+        "unknown_accounts": 0,
+        "other_currency_accounts": 0,
+        "worst_status": "healthy",
+        "worst_health_factor": "1.245000000000000000",
+    },
+    "accounts": [_ACCOUNT],
+}
+
+_PLACE = {"deployment_id": "aave-v3-ethereum", "chain_id": 1, "protocol": "aave-v3"}
+
+HISTORY: dict[str, Any] = {
+    "address": WALLET_ADDRESS,
+    **_PLACE,
+    "name": "Aave V3 Ethereum",
+    "from_block": 23450000,
+    "to_block": 23456789,
+    "as_of": AS_OF,
+    "complete": True,
+    "accounts": [
+        {
+            "unit": "",
+            "value_currency": "USD",
+            "points": [
+                {
+                    "block_number": 23450001,
+                    "block_timestamp": 1758849744,
+                    "status": "healthy",
+                    "health_factor": "1.301000000000000000",
+                    "utilization": "0.768639508070714836",
+                    "collateral_value": "3134.93975903",
+                    "debt_value": "2000.00000000",
+                    "is_change": True,
+                }
+            ],
+        }
+    ],
+}
+
+ACCOUNTS: dict[str, Any] = {
+    "as_of": AS_OF,
+    "chains": [AS_OF],
+    "items": [
+        {
+            "wallet": WALLET_ADDRESS,
+            **_PLACE,
+            "unit": "",
+            "status": "healthy",
+            "health_factor": "1.245000000000000000",
+            "utilization": "0.803212851405622490",
+            "collateral_value": "3000.00000000",
+            "debt_value": "2000.00000000",
+            "value_currency": "USD",
+        }
+    ],
+    "next_cursor": None,
+}
+
+DEPLOYMENTS: dict[str, Any] = {
+    "as_of": AS_OF,
+    "items": [
+        {
+            "id": "aave-v3-ethereum",
+            "chain_id": 1,
+            "protocol": "aave-v3",
+            "name": "Aave V3 Ethereum",
+            "address": "0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2",
+            "start_block": 16291127,
+            "value_currency": "USD",
+            "rules": "confirmed",
+            "rules_samples": 40,
+            "scan_remaining_blocks": 0,
+            "pending_reads": 0,
+            "accounts": {"liquidatable": 3, "unknown": 0, "healthy": 41200, "no_debt": 60311},
+            "as_of": AS_OF,
+        }
+    ],
+}
+
+MARKETS: dict[str, Any] = {
+    **_PLACE,
+    "name": "Aave V3 Ethereum",
+    "value_currency": "USD",
+    "as_of": AS_OF,
+    "items": [
+        {
+            "market": _WETH,
+            "asset": "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2",
+            "symbol": "WETH",
+            "decimals": 18,
+            "price": "3000.00000000",
+            "price_updated_at": 1758931019,
+            "price_age_seconds": 181,
+            "supply_rate": "0.016200000000000000000000000",
+            "borrow_rate": "0.023400000000000000000000000",
+            "liquidation_threshold": "0.8300",
+            "max_ltv": "0.8050",
+            "total_supplied": None,
+            "total_borrowed": None,
+        }
+    ],
+}
+
+STATUS: dict[str, Any] = {
+    "ready": True,
+    "time": 1758931207,
+    "chains": [
+        {
+            "chain_id": 1,
+            "chain": "Ethereum",
+            "ready": True,
+            "head_number": 23456789,
+            "head_timestamp": 1758931200,
+            "safe_number": 23456740,
+            "finalized_number": 23456708,
+            "indexed_number": 23456789,
+            "indexed_timestamp": 1758931200,
+            "first_stored_number": 23400000,
+            "blocks_behind": 0,
+            "lag_seconds": 7,
+            "observed_seconds_ago": 6,
+            "pending_reads": 0,
+            "scan_remaining_blocks": 0,
+            "stale": False,
+            "stale_reason": None,
+        }
+    ],
+}
+
+READY: dict[str, Any] = {"ready": True, "reasons": []}
+NOT_READY: dict[str, Any] = {
+    "ready": False,
+    "reasons": [{"chain_id": 1, "reason": "the indexer has been silent for 300 seconds"}],
+}
+HEALTH: dict[str, Any] = {"status": "ok"}
+
+_TITLES = {
+    400: "Not as it must be (RFC 9457)",
+    404: "Not here (RFC 9457)",
+    410: "Too old (RFC 9457)",
+    422: "A parameter is not valid (RFC 9457)",
+    503: "Try again later (RFC 9457)",
+}
+
+
+def responses(example: dict[str, Any], *problems: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route: its example, 304, and the problem statuses it can end with."""
+    documented: dict[int | str, dict[str, Any]] = {
+        200: {"content": {"application/json": {"example": example}}},
+        304: {"description": "Unchanged since the ETag given in If-None-Match"},
+    }
+    for status in (*problems, 503):
+        documented[status] = problem_response(status)
+    return documented
+
+
+def problem_response(status: int) -> dict[str, Any]:
+    """How a problem is documented."""
+    schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+    return {"description": _TITLES[status], "content": {"application/problem+json": {"schema": schema}}}

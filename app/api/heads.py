@@ -1,0 +1,97 @@
+"""Which block of which chain an answer is made at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.api.deps import ReadContext
+from app.api.freshness import as_of_head, as_of_past
+from app.api.problems import BLOCK_NOT_STORED, INVALID_PARAMETER, UNKNOWN_CHAIN, ApiProblem
+from app.api.schemas import AsOf
+from app.domain.market import Deployment
+from app.store.blocks import StoredBlock, load_block, load_first, load_head
+from app.store.chains import ChainStatus, load_chains
+from app.store.deployments import load_deployments
+from app.store.engine import ReadSession
+
+
+@dataclass(frozen=True, slots=True)
+class ChainAt:
+    """One chain at the block an answer is made at."""
+
+    chain_id: int
+    status: ChainStatus | None
+    """None: no indexer ever observed the chain."""
+    block: StoredBlock | None
+    """None: nothing is stored of it."""
+    as_of: AsOf
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """What is followed, and the blocks this request reads at."""
+
+    deployments: Mapping[str, Deployment]
+    chains: Mapping[int, ChainAt]
+    """By chain id, ascending: all that are followed, or the one that was asked for."""
+
+    @property
+    def blocks(self) -> dict[int, StoredBlock]:
+        """The block of every chain that has one."""
+        return {chain_id: chain.block for chain_id, chain in self.chains.items() if chain.block is not None}
+
+    @property
+    def as_ofs(self) -> list[AsOf]:
+        """As-of of every chain."""
+        return [chain.as_of for chain in self.chains.values()]
+
+
+async def load_directory(
+    session: ReadSession, context: ReadContext, chain_id: int | None = None, block_number: int | None = None
+) -> Directory:
+    """Deployments and chains at their newest stored blocks, or one chain at the newest block up to `block_number`.
+
+    Raises:
+        ApiProblem: the chain is not followed; a block number without saying of which chain; block not stored.
+    """
+    deployments = await load_deployments(session)
+    statuses = {status.chain_id: status for status in await load_chains(session)}
+    followed = sorted({*context.options.chain_ids, *statuses, *(d.chain_id for d in deployments)})
+    wanted = followed
+    if chain_id is not None:
+        if chain_id not in followed:
+            names = ", ".join(map(str, followed)) or "none yet"
+            raise ApiProblem(UNKNOWN_CHAIN, f"chain {chain_id} is not followed here; those that are: {names}")
+        wanted = [chain_id]
+    if block_number is not None and len(wanted) != 1:
+        raise ApiProblem(INVALID_PARAMETER, "block_number: say of which chain, with chain_id")
+    now = context.clock()
+    chains = {}
+    for each in wanted:
+        status, head = statuses.get(each), await load_head(session, each)
+        if block_number is None:
+            chains[each] = ChainAt(each, status, head, as_of_head(each, status, head, now))
+        else:
+            block = await load_stored(session, each, block_number, head)
+            chains[each] = ChainAt(each, status, block, as_of_past(each, status, block, block_number, now))
+    return Directory({d.id: d for d in deployments if d.chain_id in chains}, chains)
+
+
+async def load_stored(session: ReadSession, chain_id: int, number: int, head: StoredBlock | None) -> StoredBlock:
+    """The newest stored block at or below `number`.
+
+    Raises:
+        ApiProblem: nothing is stored there; the detail says what is.
+    """
+    block = await load_block(session, chain_id, number) if head is not None and number <= head.ref.number else None
+    if block is not None:
+        return block
+    first = await load_first(session, chain_id)
+    if head is None or first is None:
+        raise ApiProblem(BLOCK_NOT_STORED, f"nothing of chain {chain_id} is stored yet")
+    raise ApiProblem(
+        BLOCK_NOT_STORED,
+        f"block {number} of chain {chain_id} is not stored: it is from block {first.ref.number} "
+        f"to block {head.ref.number}",
+    )

@@ -1,0 +1,168 @@
+"""/v1/wallets/{address}: how far one wallet is from liquidation, everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.responses import Response
+
+from app.api import examples
+from app.api.addresses import BadAddress, WalletReference, parse_wallet, to_checksum
+from app.api.answers import answer, restarting
+from app.api.deps import ReadContext, context_of
+from app.api.freshness import least_fresh
+from app.api.heads import Directory, load_directory
+from app.api.problems import INVALID_ADDRESS, INVALID_PARAMETER, UNAVAILABLE, ApiProblem
+from app.api.render import WAD_DECIMALS, account_view, totals_view
+from app.api.schemas import AsOf, WalletView
+from app.domain.account import AccountState, NotYetRead
+from app.domain.chain import Address
+from app.domain.units import WAD, parse_units
+from app.store.accounts import load_wallet
+from app.valuation.assess import AccountAssessment, assess_account, sorted_riskiest_first, wallet_totals
+
+router = APIRouter(tags=["wallets"])
+
+MAX_TARGET_WAD = 100 * WAD
+BLOCK_NUMBER_MAX = 2**63 - 1
+
+AddressPath = Annotated[
+    str,
+    Path(
+        description="0x address in lower, upper or EIP-55 case, or CAIP-10 (`eip155:1:0x…`).",
+        max_length=200,
+        examples=[examples.WALLET_ADDRESS],
+    ),
+]
+ChainIdQuery = Annotated[int | None, Query(ge=1, le=BLOCK_NUMBER_MAX, description="Only this chain.")]
+BlockNumberQuery = Annotated[
+    int | None,
+    Query(ge=0, le=BLOCK_NUMBER_MAX, description="As of this past block; needs chain_id where several are followed."),
+]
+Context = Annotated[ReadContext, Depends(context_of)]
+
+
+@router.get(
+    "/v1/wallets/{address}",
+    response_model=WalletView,
+    responses=examples.responses(examples.WALLET, 400, 404, 422),
+    summary="Health and distance from liquidation of one wallet",
+)
+async def get_wallet(
+    request: Request,
+    context: Context,
+    address: AddressPath,
+    chain_id: ChainIdQuery = None,
+    block_number: BlockNumberQuery = None,
+    target_health_factor: Annotated[
+        str | None, Query(max_length=40, description="What `restore` aims at: above 1, at most 100.", examples=["1.5"])
+    ] = None,
+) -> Response:
+    """Every account of the wallet on every protocol followed, riskiest first, by the contracts' own exact rules."""
+    wallet = wallet_of(address)
+    chain_id = one_chain(wallet, chain_id)
+    target = parse_target(target_health_factor)
+    view = await load_wallet_view(
+        context, wallet.address, chain_id=chain_id, block_number=block_number, target_health_wad=target
+    )
+    return answer(request, view, view.chains, volatile=view.totals.unknown_accounts)
+
+
+async def load_wallet_view(
+    context: ReadContext,
+    address: Address,
+    *,
+    chain_id: int | None = None,
+    block_number: int | None = None,
+    target_health_wad: int | None = None,
+) -> WalletView:
+    """Everything known of one wallet: the API's answer and the page's content.
+
+    Args:
+        chain_id: only this chain; None for all.
+        block_number: the newest stored block up to this one instead of the head; needs a single chain.
+        target_health_wad: what `restore` aims at; None for the default of the options.
+
+    Raises:
+        ApiProblem: chain or block is not there (its `kind` and `detail` can be shown).
+        Retryable: the database is out of reach.
+    """
+    target = target_health_wad or context.options.default_target_health_wad
+
+    async def load_once() -> WalletView:
+        async with context.database.read() as session:
+            directory = await load_directory(session, context, chain_id, block_number)
+            if not directory.chains:
+                raise ApiProblem(UNAVAILABLE, "no chain is followed yet", {"Retry-After": "5"})
+            accounts = await load_wallet(session, address, directory.blocks)
+        assessed = [await _assess(context, directory, account, target) for account in accounts]
+        return _wallet_view(address, directory, assessed)
+
+    return await restarting(load_once)
+
+
+def wallet_of(text: str) -> WalletReference:
+    """The wallet a path names.
+
+    Raises:
+        ApiProblem: it names none.
+    """
+    try:
+        return parse_wallet(text)
+    except BadAddress as error:
+        raise ApiProblem(INVALID_ADDRESS, str(error)) from None
+
+
+def one_chain(wallet: WalletReference, chain_id: int | None) -> int | None:
+    """The chain meant by a CAIP-10 address and a chain_id together.
+
+    Raises:
+        ApiProblem: they contradict each other.
+    """
+    if None not in (wallet.chain_id, chain_id) and wallet.chain_id != chain_id:
+        raise ApiProblem(INVALID_PARAMETER, f"chain_id: {chain_id} contradicts the address, which is on another chain")
+    return chain_id if wallet.chain_id is None else wallet.chain_id
+
+
+def parse_target(text: str | None) -> int | None:
+    """A target health factor in WAD.
+
+    Raises:
+        ApiProblem: not a plain decimal number above 1 and at most 100.
+    """
+    if text is None:
+        return None
+    try:
+        target = parse_units(text, WAD_DECIMALS)
+    except ValueError:
+        target = 0
+    if not WAD < target <= MAX_TARGET_WAD:
+        raise ApiProblem(INVALID_PARAMETER, "target_health_factor: a decimal number above 1 and at most 100")
+    return target
+
+
+async def _assess(
+    context: ReadContext, directory: Directory, account: AccountState | NotYetRead, target_health_wad: int
+) -> AccountAssessment:
+    deployment = directory.deployments[account.key.deployment_id]
+    block = directory.chains[deployment.chain_id].block
+    state = None if block is None else await context.state_at(deployment, block)
+    return assess_account(state, account, target_health_wad)
+
+
+def _wallet_view(address: Address, directory: Directory, accounts: list[AccountAssessment]) -> WalletView:
+    def as_of(account: AccountAssessment) -> AsOf:
+        return directory.chains[directory.deployments[account.key.deployment_id].chain_id].as_of
+
+    answering = [as_of(account) for account in accounts]
+    return WalletView(
+        address=to_checksum(address),
+        as_of=least_fresh(answering or directory.as_ofs),
+        chains=directory.as_ofs,
+        totals=totals_view(wallet_totals(accounts)),
+        accounts=[
+            account_view(account, directory.deployments[account.key.deployment_id], as_of(account))
+            for account in sorted_riskiest_first(accounts)
+        ],
+    )
