@@ -1,0 +1,122 @@
+"""Logs of a block and of ranges of blocks, with the checks that catch a node leaving some out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Final
+
+from app.chain.bloom import bloom_allows, bloom_explained, bloom_tells
+from app.chain.faults import LogsDoubtful, RangeTooWide, ResponseTooLarge
+from app.chain.rpc import Rpc
+from app.chain.wire import Header, body, decode_logs, log_params
+from app.domain.chain import Hash32, Log, LogFilter
+
+WIDEST_RANGE: Final = 10_000
+_GROW_AFTER: Final = 16
+"""Full windows in a row that must succeed before a learned range grows again by half."""
+
+
+class LogFetcher:
+    """eth_getLogs of one node; remembers how wide a range the node bears."""
+
+    def __init__(self, rpc: Rpc, *, widest_range: int = WIDEST_RANGE) -> None:
+        self._rpc = rpc
+        self._most = widest_range
+        self._full_windows = 0
+        self.range_blocks = widest_range
+        """Blocks a request at present."""
+
+    async def fetch_block(self, header: Header, log_filter: LogFilter) -> list[Log]:
+        """The block's logs that pass the filter, by index.
+
+        An empty answer is believed only if the header's bloom rules the filter out, or if all logs of the block
+        together explain every bit of it (a bloom full enough to allow anything is common on busy chains).
+
+        Raises:
+            LogsDoubtful: the answer contradicts the header or itself.
+            NotThereYet, BlockGone or another class of `app.chain.faults`.
+        """
+        if not log_filter.addresses or not log_filter.topics0:
+            return []
+        where = b'"blockHash":"%b"' % str(header.block.hash).encode()
+        bloom = header.logs_bloom
+        logs = [log for log in await self._request(log_params(log_filter, where)) if log_filter.matches(log)]
+        if not logs and bloom_tells(bloom) and bloom_allows(bloom, log_filter):
+            everything = await self._request(b"[{%b}]" % where)
+            if not bloom_explained(bloom, everything):
+                raise LogsDoubtful(f"block {header.block.number}: the node left out logs its header speaks of")
+            logs = [log for log in everything if log_filter.matches(log)]
+        for log in logs:
+            if log.block_hash != header.block.hash or log.block_number != header.block.number:
+                raise LogsDoubtful(f"block {header.block.number}: a log of another block in the answer")
+        return _in_order(logs)
+
+    async def fetch_range(self, log_filter: LogFilter, from_block: int, to_block: int) -> list[Log]:
+        """The logs of blocks `from_block` to `to_block`, both included, by block and index.
+
+        Ranges the node refuses are split, and the width it bore is kept for the next call.
+
+        Raises:
+            RangeTooWide, ResponseTooLarge: one block alone is too much for the node.
+            LogsDoubtful: the answer contradicts itself.
+            Another class of `app.chain.faults`.
+        """
+        if not log_filter.addresses or not log_filter.topics0:
+            return []
+        logs: list[Log] = []
+        at = from_block
+        while at <= to_block:
+            end = min(to_block, at + self.range_blocks - 1)
+            where = b'"fromBlock":"%b","toBlock":"%b"' % (hex(at).encode(), hex(end).encode())
+            try:
+                found = await self._request(log_params(log_filter, where))
+            except (RangeTooWide, ResponseTooLarge) as refusal:
+                if end == at:
+                    raise
+                limit = refusal.limit if isinstance(refusal, RangeTooWide) else None
+                self._learn_limit(end - at + 1, limit)
+                continue
+            self._learn_success(end - at + 1)
+            logs += _checked_range(found, log_filter, at, end)
+            at = end + 1
+        return logs
+
+    async def _request(self, params: bytes) -> list[Log]:
+        return decode_logs(await self._rpc.request(body("eth_getLogs", params), "eth_getLogs"))
+
+    def _learn_limit(self, refused: int, limit: int | None) -> None:
+        self.range_blocks = limit if limit is not None and limit < refused else max(1, refused // 2)
+        self._full_windows = 0
+
+    def _learn_success(self, blocks: int) -> None:
+        if blocks < self.range_blocks or self.range_blocks >= self._most:
+            return
+        self._full_windows += 1
+        if self._full_windows >= _GROW_AFTER:
+            self.range_blocks = min(self._most, self.range_blocks + max(1, self.range_blocks // 2))
+            self._full_windows = 0
+
+
+def _checked_range(found: Iterable[Log], log_filter: LogFilter, from_block: int, to_block: int) -> list[Log]:
+    logs = [log for log in found if log_filter.matches(log)]
+    hashes: dict[int, Hash32] = {}
+    for log in logs:
+        if not from_block <= log.block_number <= to_block:
+            raise LogsDoubtful(f"blocks {from_block} to {to_block}: a log of block {log.block_number} in the answer")
+        if hashes.setdefault(log.block_number, log.block_hash) != log.block_hash:
+            raise LogsDoubtful(f"block {log.block_number}: logs of two different blocks in the answer")
+    return _in_order(logs)
+
+
+def _in_order(logs: list[Log]) -> list[Log]:
+    """Sorted by block and index.
+
+    Raises:
+        LogsDoubtful: two logs share an index.
+    """
+    logs.sort(key=lambda log: (log.block_number, log.log_index))
+    for before, after in pairwise(logs):
+        if (before.block_number, before.log_index) == (after.block_number, after.log_index):
+            raise LogsDoubtful(f"block {after.block_number}: two logs with index {after.log_index} in the answer")
+    return logs

@@ -1,0 +1,191 @@
+"""Everything the indexer reads from one chain: headers, logs, and contract state pinned to one block."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias, TypeVar
+
+from app.chain.faults import BlockGone, Malformed, NotThereYet, ParamsRefused, WrongChain
+from app.chain.logs import LogFetcher
+from app.chain.multicall import Multicaller
+from app.chain.rpc import Rpc
+from app.chain.wire import Header, body, decode_header
+from app.domain.chain import BlockRef, CallResult, ContractCall, Hash32, Log, LogFilter, ReadPlan
+from app.domain.specs import ChainSpec
+
+__all__ = ["BlockTag", "ChainReader", "Header"]
+
+T = TypeVar("T")
+
+BlockTag: TypeAlias = Literal["latest", "safe", "finalized"]
+
+_LAG_PAUSES: Final = (0.1, 0.4)
+"""Seconds between tries of a read at a block that the node says it does not have, although it announced it."""
+
+
+class ChainReader:
+    """Reads one chain through one node. Belongs to one event loop; `aclose` closes the node's connections."""
+
+    def __init__(self, rpc: Rpc, spec: ChainSpec) -> None:
+        self._rpc = rpc
+        self._spec = spec
+        self._multicaller = Multicaller(rpc, spec.multicall3)
+        self._logs = LogFetcher(rpc)
+        self._pins_by_hash = True
+
+    @property
+    def chain_id(self) -> int:
+        """The chain's id, as configured; `verify` makes sure the node agrees."""
+        return self._spec.chain_id
+
+    @property
+    def label(self) -> str:
+        """The node, as it may be shown."""
+        return self._rpc.label
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._rpc.aclose()
+
+    async def verify(self) -> None:
+        """Make sure the node serves this chain and that Multicall3 is there.
+
+        Raises:
+            WrongChain: it does not; the message says what was found.
+            A class of `app.chain.faults`: the node could not be asked.
+        """
+        answer = await self._rpc.call("eth_chainId")
+        try:
+            found = int(str(answer), 16)
+        except ValueError:
+            raise Malformed(f"{self.label} answered eth_chainId with something else") from None
+        if found != self._spec.chain_id:
+            wanted = f"{self._spec.chain_id} ({self._spec.name})"
+            raise WrongChain(f"{self.label} serves chain {found}, configured is {wanted}")
+        code = await self._rpc.call("eth_getCode", [str(self._spec.multicall3), "latest"])
+        if not isinstance(code, str) or len(code) <= 2:
+            raise WrongChain(f"{self.label}: no Multicall3 contract at {self._spec.multicall3} on chain {found}")
+
+    async def fetch_header(self, at: int | BlockTag | Hash32) -> Header | None:
+        """A block's header by number, tag or hash; None if the node does not have that block.
+
+        Raises:
+            Malformed: the node answered with another block than asked for.
+            Another class of `app.chain.faults`.
+        """
+        if isinstance(at, bytes):
+            method, params = "eth_getBlockByHash", b'["%b",false]' % str(at).encode()
+        else:
+            method = "eth_getBlockByNumber"
+            params = b'["%b",false]' % (hex(at) if isinstance(at, int) else at).encode()
+        try:
+            raw = await self._rpc.request(body(method, params), method)
+        except NotThereYet:
+            return None
+        except ParamsRefused:
+            if at in ("safe", "finalized"):  # a node older than these tags
+                return None
+            raise
+        header = decode_header(raw, self._spec.chain_id)
+        if header is not None:
+            given = header.block.hash if isinstance(at, bytes) else header.block.number
+            if not isinstance(at, str) and given != at:
+                raise Malformed(f"asked for block {at}, the node gave {given}")
+        return header
+
+    async def fetch_block_logs(self, header: Header, log_filter: LogFilter) -> list[Log]:
+        """The block's logs that pass the filter, by index, checked against the header.
+
+        Raises:
+            LogsDoubtful, NotThereYet or another class of `app.chain.faults`.
+        """
+        return await self._logs.fetch_block(header, log_filter)
+
+    async def fetch_logs(self, log_filter: LogFilter, from_block: int, to_block: int) -> list[Log]:
+        """The logs of blocks `from_block` to `to_block` inclusive, by block and index; refused ranges are split.
+
+        Raises:
+            LogsDoubtful, RangeTooWide or another class of `app.chain.faults`.
+        """
+        return await self._logs.fetch_range(log_filter, from_block, to_block)
+
+    async def read(self, plan: ReadPlan[T], block: BlockRef) -> T:
+        """Drive one plan to its value, every round at `block`. See `read_all`."""
+        return (await self.read_all([plan], block))[0]
+
+    async def read_all(self, plans: Sequence[ReadPlan[T]], block: BlockRef) -> list[T]:
+        """Drive all plans in lock-step, one multicall a round for all of them; their values in order.
+
+        Raises:
+            BlockGone: the block left the node's chain meanwhile; nothing read may be used.
+            NotThereYet, Pruned, OutOfGas or another class of `app.chain.faults`: nothing is known.
+            Whatever a plan itself raises. All other plans are closed then.
+        """
+        values: dict[int, T] = {}
+        waiting: list[tuple[int, ReadPlan[T], int]] = []  # plan's place, the plan, calls it waits for
+        calls: list[ContractCall] = []
+        used_number = False
+        try:
+            for place, plan in enumerate(plans):
+                _advance(place, plan, None, values, waiting, calls)
+            while waiting:
+                results, by_hash = await self._call_all(calls, block) if calls else ([], True)
+                used_number |= not by_hash
+                round_, waiting, calls = waiting, [], []
+                start = 0
+                for place, plan, count in round_:
+                    _advance(place, plan, results[start : start + count], values, waiting, calls)
+                    start += count
+            if used_number:
+                await self._recheck(block)
+        finally:
+            for plan in plans:
+                plan.close()
+        return [values[place] for place in range(len(plans))]
+
+    async def _call_all(self, calls: Sequence[ContractCall], block: BlockRef) -> tuple[list[CallResult], bool]:
+        """Results, and whether the node pinned them by hash (by number, the block is to be checked again)."""
+        pin = b'{"blockHash":"%b","requireCanonical":true}' % str(block.hash).encode()
+        number = b'"%b"' % hex(block.number).encode()
+        for pause in (*_LAG_PAUSES, None):
+            try:
+                if not self._pins_by_hash:
+                    return await self._multicaller.run(calls, number), False
+                try:
+                    return await self._multicaller.run(calls, pin), True
+                except ParamsRefused:
+                    # EIP-1898 is not known here: by number, and for good if that works
+                    results = await self._multicaller.run(calls, number)
+                    self._pins_by_hash = False
+                    return results, False
+            except NotThereYet:
+                if pause is None:
+                    await self._recheck(block)  # tells a reorg from a node that lags
+                    raise
+                await asyncio.sleep(pause)
+        raise AssertionError("unreachable")
+
+    async def _recheck(self, block: BlockRef) -> None:
+        """Raise BlockGone unless `block` is still the chain's block at its height."""
+        header = await self.fetch_header(block.number)
+        if header is None or header.block.hash != block.hash:
+            raise BlockGone(f"block {block.number} was replaced while it was read")
+
+
+def _advance(
+    place: int,
+    plan: ReadPlan[T],
+    results: Sequence[CallResult] | None,
+    values: dict[int, T],
+    waiting: list[tuple[int, ReadPlan[T], int]],
+    calls: list[ContractCall],
+) -> None:
+    """Send a plan its results; note its value, or the calls it asks for next."""
+    try:
+        wanted = next(plan) if results is None else plan.send(results)
+    except StopIteration as stop:
+        values[place] = stop.value
+    else:
+        calls.extend(wanted)
+        waiting.append((place, plan, len(wanted)))

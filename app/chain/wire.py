@@ -1,0 +1,173 @@
+"""JSON-RPC bytes to domain values: headers, logs, and the bodies of the requests that are sent most.
+
+Only the fields that are needed are decoded (msgspec skips the rest), and equal hex is decoded once an answer:
+most logs of a block share their block, transaction, contract and event.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from app.chain.faults import LogsDoubtful, Malformed
+from app.domain.chain import Address, BlockRef, ChainId, Hash32, Log, LogFilter
+
+BLOOM_BYTES: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A block as far as this project needs it."""
+
+    block: BlockRef
+    logs_bloom: bytes
+    """256 bytes; empty where the node gives none."""
+
+
+class _HeaderJson(msgspec.Struct, gc=False):
+    hash: str | None
+    parentHash: str  # noqa: N815 - the wire's own names
+    number: str | None
+    timestamp: str
+    logsBloom: str | None = None  # noqa: N815
+
+
+class _LogJson(msgspec.Struct, gc=False):
+    address: str
+    topics: list[str]
+    data: str
+    blockNumber: str | None  # noqa: N815
+    blockHash: str | None  # noqa: N815
+    transactionHash: str | None  # noqa: N815
+    logIndex: str | None  # noqa: N815
+    removed: bool = False
+
+
+_header: Final = msgspec.json.Decoder(_HeaderJson | None)
+_logs: Final = msgspec.json.Decoder(list[_LogJson] | None)
+
+
+def decode_header(raw: msgspec.Raw | bytes, chain_id: ChainId) -> Header | None:
+    """A header from the JSON of a block; None from `null` or a block still pending.
+
+    Raises:
+        Malformed: anything else.
+    """
+    try:
+        found = _header.decode(raw)
+        if found is None or found.hash is None or found.number is None:
+            return None
+        bloom = bytes.fromhex(found.logsBloom[2:]) if found.logsBloom else b""
+        if len(bloom) not in (0, BLOOM_BYTES):
+            raise ValueError(f"a logs bloom of {len(bloom)} bytes")
+        block = BlockRef(
+            chain_id=chain_id,
+            number=int(found.number, 16),
+            hash=Hash32.from_hex(found.hash),
+            parent_hash=Hash32.from_hex(found.parentHash),
+            timestamp=int(found.timestamp, 16),
+        )
+    except (msgspec.DecodeError, ValueError) as error:
+        raise Malformed(f"not a block header: {error}") from None
+    return Header(block, bloom)
+
+
+def decode_logs(raw: msgspec.Raw | bytes) -> list[Log]:
+    """Logs in the order of the answer.
+
+    Raises:
+        Malformed: not a list of logs.
+        LogsDoubtful: a log that is pending, or marked as removed by a reorg.
+    """
+    try:
+        found = _logs.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"not a list of logs: {error}") from None
+    if found is None:
+        raise Malformed("null instead of a list of logs")
+    words: dict[str, Hash32] = {}
+    addresses: dict[str, Address] = {}
+    numbers: dict[str, int] = {}
+    logs: list[Log] = []
+    try:
+        for entry in found:
+            block_number, block_hash, transaction = entry.blockNumber, entry.blockHash, entry.transactionHash
+            if entry.removed or block_number is None or block_hash is None or transaction is None:
+                raise LogsDoubtful("the node answered with a log that is not in a block")
+            if entry.logIndex is None:
+                raise LogsDoubtful("the node answered with a log that has no index")
+            logs.append(
+                Log(
+                    addresses.get(entry.address) or _remember_address(addresses, entry.address),
+                    tuple([words.get(topic) or _remember_word(words, topic) for topic in entry.topics]),
+                    _data(entry.data),
+                    numbers.get(block_number) or _remember_number(numbers, block_number),
+                    words.get(block_hash) or _remember_word(words, block_hash),
+                    words.get(transaction) or _remember_word(words, transaction),
+                    int(entry.logIndex, 16),
+                )
+            )
+    except ValueError as error:
+        raise Malformed(f"not a log: {error}") from None
+    return logs
+
+
+def decode_bytes(raw: msgspec.Raw | bytes) -> bytes:
+    """The bytes of a JSON string of hex (`"0x.."`), without building the string.
+
+    Raises:
+        Malformed: anything else.
+    """
+    text = memoryview(raw)
+    if bytes(text[:3]) != b'"0x' or bytes(text[-1:]) != b'"':
+        raise Malformed("not a string of hex")
+    try:
+        return binascii.unhexlify(text[3:-1])
+    except ValueError:
+        raise Malformed("not a string of hex") from None
+
+
+def body(method: str, params: bytes) -> bytes:
+    """A JSON-RPC request. `params` is the finished JSON of the parameter list, brackets included."""
+    return b'{"jsonrpc":"2.0","id":1,"method":"%b","params":%b}' % (method.encode(), params)
+
+
+def call_params(target: Address, calldata: bytes, block: bytes) -> bytes:
+    """Parameters of eth_call. `block` is the finished JSON of the block identifier."""
+    return b'[{"to":"0x%b","data":"0x%b"},%b]' % (binascii.hexlify(target), binascii.hexlify(calldata), block)
+
+
+def log_params(log_filter: LogFilter, where: bytes) -> bytes:
+    """Parameters of eth_getLogs. `where` is the finished JSON members that name the blocks."""
+    return b'[{%b,"address":[%b],"topics":[[%b]]}]' % (
+        where,
+        _hex_list(log_filter.addresses),
+        _hex_list(log_filter.topics0),
+    )
+
+
+def _hex_list(values: Iterable[bytes]) -> bytes:
+    """Sorted, so that equal filters make equal requests."""
+    return b",".join([b'"0x%b"' % binascii.hexlify(value) for value in sorted(values)])
+
+
+def _remember_address(known: dict[str, Address], text: str) -> Address:
+    return known.setdefault(text, Address.from_hex(text))
+
+
+def _remember_word(known: dict[str, Hash32], text: str) -> Hash32:
+    return known.setdefault(text, Hash32.from_hex(text))
+
+
+def _remember_number(known: dict[str, int], text: str) -> int:
+    return known.setdefault(text, int(text, 16))
+
+
+def _data(text: str) -> bytes:
+    if text[:2] != "0x":
+        raise ValueError(f"expected 0x-prefixed hex, got {text[:80]!r}")
+    return bytes.fromhex(text[2:])
