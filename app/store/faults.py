@@ -1,0 +1,63 @@
+"""Failures of the database, translated once into the project's own. No message holds a URL, a password or a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors
+from sqlalchemy import exc
+
+from app.errors import Fatal, Refused, Retryable, WaterlineError
+
+MIGRATE_COMMAND = "alembic upgrade head"
+
+
+class DatabaseUnavailable(Retryable):
+    """The database cannot be reached, is overloaded, or ended the statement: the same call may succeed later."""
+
+
+class SchemaMismatch(Fatal):
+    """The database's tables are not the ones this program knows."""
+
+
+class StoreBroken(Fatal):
+    """The database refused a statement that must always be valid: a defect, or somebody else wrote to the tables."""
+
+
+_SCHEMA = (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName, errors.UndefinedObject)
+_REFUSED = (errors.InvalidPassword, errors.InvalidAuthorizationSpecification, errors.InvalidCatalogName)
+_LATER = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.InFailedSqlTransaction,
+    errors.IdleInTransactionSessionTimeout,
+)
+
+
+def translate(error: BaseException) -> WaterlineError:
+    """The project's own failure for a foreign one."""
+    if isinstance(error, exc.DBAPIError) and error.orig is not None:
+        error = error.orig
+    if isinstance(error, exc.TimeoutError):
+        return DatabaseUnavailable("every database connection is busy")
+    if not isinstance(error, psycopg.Error):
+        return StoreBroken(f"database access failed: {type(error).__name__}")
+    what = error.diag.message_primary or type(error).__name__
+    if isinstance(error, _SCHEMA):
+        return SchemaMismatch(f"the database's tables are missing or older than this program: run `{MIGRATE_COMMAND}`")
+    if isinstance(error, _REFUSED):
+        return Refused(f"the database refused the connection: {what}")
+    if isinstance(error, _LATER):
+        return DatabaseUnavailable(f"database: {what}")
+    return StoreBroken(f"the database refused a statement ({error.sqlstate or type(error).__name__}): {what}")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Whatever the driver or SQLAlchemy raises inside leaves as a WaterlineError."""
+    try:
+        yield
+    except (psycopg.Error, exc.SQLAlchemyError) as error:
+        raise translate(error) from error

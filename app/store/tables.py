@@ -1,0 +1,194 @@
+"""The schema, as SQLAlchemy Core metadata. `migrations/` must always lead exactly here (a test compares them).
+
+How history is kept. Every fact read from a chain is a row that names the block it was read at, and only rows that
+differ from the newest earlier one are written; the state at a block is, per key, the newest row at or below it.
+Block ids grow in insertion order and a chain's blocks are only ever appended (a fork is deleted first), so inside
+one chain `block_id <= X` orders like the block number. Deleting blocks therefore undoes everything they brought.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from app.store.types import AddressBytes, HashBytes, Integer256, Integer256Array
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    }
+)
+
+
+def _block(name: str = "block_id", *, nullable: bool = False, primary_key: bool = False) -> Column[int]:
+    """The block a row belongs to and disappears with."""
+    foreign = ForeignKey("blocks.id", ondelete="CASCADE")
+    return Column(name, BigInteger, foreign, nullable=nullable, primary_key=primary_key)
+
+
+chains = Table(
+    "chains",
+    metadata,
+    Column("chain_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("head_number", BigInteger),
+    Column("head_hash", HashBytes),
+    Column("head_timestamp", BigInteger),
+    Column("safe_number", BigInteger),
+    Column("finalized_number", BigInteger),
+    Column("observed_at", BigInteger, nullable=False),
+    Column("trouble", Text),
+    comment="What the indexer last saw of each chain, and what hampers it. Status, not history.",
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", HashBytes, nullable=False),
+    Column("parent_hash", HashBytes, nullable=False),
+    Column("timestamp", BigInteger, nullable=False),
+    UniqueConstraint("chain_id", "number"),
+    comment="Indexed blocks. The newest row of a chain is the indexer's cursor.",
+)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("slug", Text, nullable=False),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("protocol", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("address", AddressBytes, nullable=False),
+    Column("start_block", BigInteger, nullable=False),
+    Column("contracts", JSONB, nullable=False),
+    UniqueConstraint("slug"),
+    comment="Installations of protocols. `slug` is the public id.",
+)
+
+markets = Table(
+    "markets",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("deployment_id", Integer, ForeignKey("deployments.id"), nullable=False),
+    Column("code", Text, nullable=False),
+    _block("first_block_id"),
+    UniqueConstraint("deployment_id", "code"),
+    Index(None, "first_block_id"),
+    comment="One asset of one deployment.",
+)
+
+market_descriptions = Table(
+    "market_descriptions",
+    metadata,
+    Column("market_id", Integer, ForeignKey("markets.id", ondelete="CASCADE"), primary_key=True),
+    _block(primary_key=True),
+    Column("asset", AddressBytes, nullable=False),
+    Column("symbol", Text, nullable=False),
+    Column("decimals", SmallInteger, nullable=False),
+    Index(None, "block_id"),
+    comment="What a market is called; a row only when that changes.",
+)
+
+record_keys = Table(
+    "record_keys",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("deployment_id", Integer, ForeignKey("deployments.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    _block("first_block_id"),
+    UniqueConstraint("deployment_id", "kind", "subject"),
+    Index(None, "first_block_id"),
+    comment="Names of the groups of raw integers a protocol's state is made of.",
+)
+
+market_records = Table(
+    "market_records",
+    metadata,
+    Column("key_id", Integer, primary_key=True, autoincrement=False),
+    _block(primary_key=True),
+    Column("values", Integer256Array, nullable=False),
+    Index(None, "block_id"),
+    comment="Raw market state; a row only when a value changed. NULL: could not be read.",
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("deployment_id", Integer, ForeignKey("deployments.id"), nullable=False),
+    Column("wallet", AddressBytes, nullable=False),
+    Column("unit", Text, nullable=False),
+    _block("first_block_id", nullable=True),
+    UniqueConstraint("wallet", "deployment_id", "unit"),
+    Index(None, "deployment_id"),
+    Index(None, "first_block_id"),
+    comment="Solvency units. first_block_id: the indexed block that alone vouches for it; NULL once a log scan does.",
+)
+
+account_states = Table(
+    "account_states",
+    metadata,
+    Column("account_id", Integer, primary_key=True, autoincrement=False),
+    _block(primary_key=True),
+    Column("params", Integer256Array, nullable=False),
+    Column("open_markets", ARRAY(Integer, dimensions=1), nullable=False),
+    Column("unreadable", Text),
+    Index(None, "block_id"),
+    comment="Account-wide state and which positions are open; a row only when either changed.",
+)
+
+positions = Table(
+    "positions",
+    metadata,
+    Column("account_id", Integer, primary_key=True, autoincrement=False),
+    Column("market_id", Integer, primary_key=True, autoincrement=False),
+    _block(primary_key=True),
+    Column("supplied_raw", Integer256, nullable=False),
+    Column("borrowed_raw", Integer256, nullable=False),
+    Column("is_collateral", Boolean, nullable=False),
+    Index(None, "block_id"),
+    comment="Raw amounts of one position; a row only when one changed. Counts while its market is in open_markets.",
+)
+
+account_due = Table(
+    "account_due",
+    metadata,
+    Column("account_id", Integer, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("deployment_id", Integer, ForeignKey("deployments.id"), nullable=False),
+    Column("due_from", BigInteger, nullable=False),
+    Column("markets", ARRAY(Text, dimensions=1), nullable=False),
+    Column("read_at_block_id", BigInteger, ForeignKey("blocks.id", ondelete="SET NULL")),
+    Index("account_due_pending_idx", "deployment_id", "due_from", postgresql_where=text("read_at_block_id IS NULL")),
+    Index("account_due_read_idx", "read_at_block_id", postgresql_where=text("read_at_block_id IS NOT NULL")),
+    comment="Accounts to be read at a coming block. Pending while read_at_block_id is NULL: a reorg makes it so again.",
+)
+
+log_scans = Table(
+    "log_scans",
+    metadata,
+    Column("deployment_id", Integer, ForeignKey("deployments.id"), primary_key=True, autoincrement=False),
+    Column("to_block", BigInteger, primary_key=True, autoincrement=False),
+    Column("from_block", BigInteger, nullable=False),
+    comment="Block ranges whose logs are still to be searched for accounts, inclusive.",
+)
