@@ -1,0 +1,101 @@
+"""The API as an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api import accounts, deployments, docs, events, history, markets, status, wallets
+from app.api.deps import ApiOptions, Clock, FindAdapter, ReadContext
+from app.api.metrics import RequestMetrics
+from app.api.middleware import Envelope
+from app.api.problems import ApiProblem, problem_of, problem_response
+from app.api.stream import BlockStream
+from app.errors import Refused, Retryable
+from app.protocols.registry import adapter_for
+from app.store.engine import Database
+
+DESCRIPTION = """How far every wallet is from liquidation, on every protocol followed, as of a named block.
+
+Amounts, values, prices and ratios are exact decimal strings; `null` means "not known" or "does not apply", never
+zero. Every answer carries `as_of`: its block, how final it is, how old, and whether that is too old."""
+
+
+def create_app(
+    database: Database,
+    options: ApiOptions | None = None,
+    *,
+    clock: Clock = lambda: int(time.time()),
+    find_adapter: FindAdapter = adapter_for,
+) -> FastAPI:
+    """The API over one database. It opens nothing before it is started and leaves `database` open at its end.
+
+    `app.state.read_context` is what pages read with. Before a server waits for open connections to end, call
+    `app.state.read_context.stream.close()`: event streams end only then.
+
+    Args:
+        clock: unix seconds now; what ages are measured against.
+        find_adapter: the adapter of a protocol slug.
+    """
+    options = options or ApiOptions()
+    stream = BlockStream(database.listen, options.stream_subscribers, options.stream_heartbeat_seconds)
+    context = ReadContext(database, options, clock, find_adapter, stream)
+    metrics = RequestMetrics()
+    app = FastAPI(
+        title="Waterline",
+        version="1",
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        middleware=_middleware(options, metrics),
+        redirect_slashes=False,
+    )
+    app.state.read_context = context
+    app.state.request_metrics = metrics
+    for error in (ApiProblem, RequestValidationError, HTTPException, Retryable, Refused):
+        app.add_exception_handler(error, _answer_problem)
+    for resource in (wallets, history, accounts, deployments, markets, status, events, docs):
+        app.include_router(resource.router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    context: ReadContext = app.state.read_context
+    listening = asyncio.create_task(context.stream.run(), name="block notifications")
+    try:
+        yield
+    finally:
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+        await context.aclose()
+
+
+def _middleware(options: ApiOptions, metrics: RequestMetrics) -> list[Middleware]:
+    layers = [Middleware(Envelope, metrics=metrics)]
+    if options.cors_origins:
+        exposed = ["ETag", "X-Request-ID", "Retry-After"]
+        layers.append(
+            Middleware(
+                CORSMiddleware, allow_origins=options.cors_origins, allow_methods=["GET"], expose_headers=exposed
+            )
+        )
+    layers.append(Middleware(GZipMiddleware, minimum_size=2048, compresslevel=4))
+    return layers
+
+
+async def _answer_problem(request: Request, error: Exception) -> Response:
+    return problem_response(request, problem_of(error))

@@ -1,0 +1,82 @@
+"""The opaque cursor of the ranking: the blocks it was made at, where the last page ended, and for which filters."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.api.problems import INVALID_CURSOR, ApiProblem
+from app.domain.chain import Address, Hash32
+from app.valuation.ranking import Place
+
+MAX_LENGTH = 4096
+
+_Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_BlockNumber = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+class Cursor(BaseModel):
+    """What a cursor carries. One-letter names keep it short."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    b: dict[str, tuple[_BlockNumber, _Hex32]]
+    """Chain id -> block number and hash."""
+    f: str
+    """Digest of the filters."""
+    o: Annotated[int, Field(ge=0, le=9)]
+    h: str = Field(pattern=r"^-?[0-9]{1,90}$")
+    d: str = Field(max_length=200)
+    w: str = Field(pattern=r"^[0-9a-f]{40}$")
+    u: str = Field(max_length=200)
+
+    @property
+    def place(self) -> Place:
+        """Where the last page ended."""
+        return Place(self.o, int(self.h), self.d, bytes.fromhex(self.w), self.u)
+
+    @property
+    def blocks(self) -> dict[int, tuple[int, Hash32]]:
+        """Number and hash by chain id."""
+        return {int(chain): (number, Hash32(bytes.fromhex(text))) for chain, (number, text) in self.b.items()}
+
+
+def make_cursor(blocks: Mapping[int, tuple[int, Hash32]], place: Place, filters: object) -> str:
+    """The cursor of the page after `place`."""
+    cursor = Cursor(
+        b={str(chain): (number, block_hash.hex()) for chain, (number, block_hash) in blocks.items()},
+        f=_digest(filters),
+        o=place.order,
+        h=str(place.health_factor_wad),
+        d=place.deployment_id,
+        w=Address(place.wallet).hex(),
+        u=place.unit,
+    )
+    return base64.urlsafe_b64encode(cursor.model_dump_json().encode()).rstrip(b"=").decode()
+
+
+def read_cursor(text: str, filters: object) -> Cursor:
+    """What `make_cursor` made for the same filters.
+
+    Raises:
+        ApiProblem: it did not.
+    """
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        cursor = Cursor.model_validate_json(raw)
+        if not all(chain.isascii() and chain.isdecimal() and len(chain) < 19 for chain in cursor.b):
+            raise ValueError("not a chain id")
+    except (binascii.Error, ValidationError, ValueError):
+        raise ApiProblem(INVALID_CURSOR, "cursor: not one that this listing gave out") from None
+    if cursor.f != _digest(filters):
+        raise ApiProblem(INVALID_CURSOR, "cursor: given out for other filters; repeat them or start again")
+    return cursor
+
+
+def _digest(filters: object) -> str:
+    return blake2b(repr(filters).encode(), digest_size=6).hexdigest()
