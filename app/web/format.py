@@ -143,3 +143,8 @@ def short_hex(text: str | None, keep: int = 4) -> str:
     if text is None:
         return NONE
     return text if len(text) <= 2 * keep + 3 else f"{text[: keep + 2]}…{text[-keep:]}"
+
+
+def sentence(text: str) -> str:
+    """A message as a sentence: capital first letter, full stop."""
+    return text[:1].upper() + text[1:].rstrip(".") + "." if text else ""

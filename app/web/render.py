@@ -1,0 +1,75 @@
+"""The templates with everything they may call. Undefined names are errors, everything is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from app.api.schemas import AccountView, StatusCounts
+from app.web import format as shown
+from app.web.assets import Asset
+from app.web.gauge import gauge
+from app.web.page import time_left
+from app.web.words import band_of, place_of
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def make_environment(assets: Mapping[str, Asset]) -> Environment:
+    """The one environment of a process; templates are read once."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters.update(
+        amount=shown.amount,
+        amount_up=shown.amount_up,
+        money=shown.money,
+        money_down=shown.money_down,
+        price=shown.price,
+        liquidation_price=shown.liquidation_price,
+        ratio_down=shown.ratio_down,
+        percent_up=shown.percent_up,
+        threshold=shown.threshold,
+        distance=shown.distance,
+        age=shown.age,
+        integer=shown.integer,
+        short_hex=shown.short_hex,
+        sentence=shown.sentence,
+        gauge=gauge,
+        utc=utc,
+        is_zero=is_zero,
+        time_left=_time_left,
+        account_count=account_count,
+    )
+    environment.globals.update(assets=assets, band=band_of, place=place_of)
+    return environment
+
+
+def utc(timestamp: int) -> str:
+    """`2026-11-22 16:40:05 UTC`."""
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def is_zero(text: str) -> bool:
+    """Whether an exact decimal string is zero."""
+    return not Decimal(text)
+
+
+def account_count(counts: StatusCounts | None) -> str:
+    """All accounts of a deployment."""
+    if counts is None:
+        return shown.NONE
+    return shown.integer(counts.liquidatable + counts.unknown + counts.healthy + counts.no_debt)
+
+
+def _time_left(account: AccountView) -> str:
+    return time_left(account.seconds_to_liquidation, account.status)
