@@ -1,0 +1,82 @@
+"""New heads pushed over a WebSocket, through web3's provider. One connection; whoever iterates reconnects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from typing import Final
+
+from web3 import AsyncWeb3, WebSocketProvider
+from web3.exceptions import Web3Exception
+from websockets.exceptions import WebSocketException
+
+from app.chain.faults import Malformed, Transport
+from app.chain.transport import SILENT, describe_endpoint
+from app.chain.wire import Header
+from app.domain.chain import BlockRef, ChainId, Hash32
+
+_CONNECT_SECONDS: Final = 10.0
+_QUEUE: Final = 64
+_FOREIGN: Final = (Web3Exception, WebSocketException, OSError, ValueError)
+"""What web3 and websockets raise; their texts hold the URL and are never shown. TimeoutError is an OSError."""
+
+
+class _QuietWebSocket(WebSocketProvider):
+    """web3's provider without its loggers, which print the URL at INFO."""
+
+    logger = SILENT
+
+
+async def socket_heads(ws_url: str, chain_id: ChainId) -> AsyncGenerator[Header, None]:
+    """Every head the node announces, until the connection ends.
+
+    Raises:
+        Refused: not a ws:// or wss:// URL.
+        Transport: the connection could not be made, or ended.
+        Malformed: the node announced something that is not a header.
+    """
+    label = describe_endpoint(ws_url, ("ws", "wss")).label
+    provider = _QuietWebSocket(
+        ws_url,
+        websocket_kwargs={"logger": SILENT, "open_timeout": _CONNECT_SECONDS, "ping_timeout": 20},
+        max_connection_retries=1,
+        request_timeout=_CONNECT_SECONDS,
+        subscription_response_queue_size=_QUEUE,
+    )
+    web3 = AsyncWeb3(provider)
+    web3.manager.logger = SILENT
+    trouble = "closed"
+    try:
+        async with asyncio.timeout(2 * _CONNECT_SECONDS):
+            await provider.connect()
+            await web3.eth.subscribe("newHeads")
+        async for message in web3.socket.process_subscriptions():
+            yield _header(message["result"], chain_id)
+    except _FOREIGN as error:
+        trouble = type(error).__name__
+    finally:
+        with suppress(*_FOREIGN):
+            await provider.disconnect()
+    # outside the except block: web3's exceptions carry the whole URL, and a context would keep them
+    raise Transport(f"the socket to {label} ended ({trouble})")
+
+
+def _header(announced: object, chain_id: ChainId) -> Header:
+    """A header from web3's formatted block: numbers are ints, hashes bytes."""
+    if not isinstance(announced, Mapping):
+        raise Malformed("the node announced a head that is not a header")
+    try:
+        block = BlockRef(
+            chain_id=chain_id,
+            number=int(announced["number"]),
+            hash=Hash32(announced["hash"]),
+            parent_hash=Hash32(announced["parentHash"]),
+            timestamp=int(announced["timestamp"]),
+        )
+        bloom = bytes(announced.get("logsBloom") or b"")
+    except (KeyError, TypeError, ValueError):
+        block, bloom = None, b""
+    if block is None or len(block.hash) != Hash32.LENGTH or len(block.parent_hash) != Hash32.LENGTH:
+        raise Malformed("the node announced a head without number, hash, parent or time")
+    return Header(block, bloom)
