@@ -16,7 +16,7 @@ from app.api import examples
 from app.api.addresses import to_checksum
 from app.api.answers import answer, restarting
 from app.api.cursor import MAX_LENGTH, Cursor, make_cursor, read_cursor
-from app.api.deps import ReadContext
+from app.api.deps import ReadContext, require_block
 from app.api.freshness import as_of_head, as_of_past, least_fresh
 from app.api.heads import ChainAt, Directory, load_directory
 from app.api.problems import CURSOR_EXPIRED, INVALID_PARAMETER, UNAVAILABLE, ApiProblem
@@ -115,6 +115,7 @@ async def ranking_at(context: ReadContext, deployment: Deployment, block: Stored
     async def make() -> Ranking:
         state = await context.state_at(deployment, block)
         async with context.database.read() as session:
+            await require_block(session, block)
             accounts = await load_accounts(session, deployment.id, block)
         return await asyncio.to_thread(Ranking, state, accounts)
 

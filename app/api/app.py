@@ -22,7 +22,7 @@ from app.api.metrics import RequestMetrics
 from app.api.middleware import Envelope
 from app.api.problems import ApiProblem, problem_of, problem_response
 from app.api.stream import BlockStream
-from app.errors import Refused, Retryable
+from app.errors import Retryable
 from app.protocols.registry import adapter_for
 from app.store.engine import Database
 
@@ -64,7 +64,7 @@ def create_app(
     )
     app.state.read_context = context
     app.state.request_metrics = metrics
-    for error in (ApiProblem, RequestValidationError, HTTPException, Retryable, Refused):
+    for error in (ApiProblem, RequestValidationError, HTTPException, Retryable):
         app.add_exception_handler(error, _answer_problem)
     for resource in (wallets, history, accounts, deployments, markets, status, events, docs):
         app.include_router(resource.router)

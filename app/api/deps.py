@@ -14,7 +14,7 @@ from app.domain.units import WAD
 from app.errors import Retryable
 from app.protocols.base import Adapter
 from app.store.blocks import StoredBlock, load_block
-from app.store.engine import Database
+from app.store.engine import Database, ReadSession
 from app.store.markets import load_markets, load_records
 from app.valuation.assess import StateAt, restore_at
 from app.valuation.ranking import Ranking
@@ -39,7 +39,7 @@ class ApiOptions:
     state_cache_size: int = 256
     """Deployment states kept, one per deployment and block."""
     ranking_cache_accounts: int = 400_000
-    """Ranked accounts kept over all deployments and blocks; about 0.4 kB each."""
+    """Ranked accounts kept over all deployments and blocks; about 0.5 kB each."""
     cursor_max_age_seconds: int = 900
     """How long the pages of one ranking can be turned, measured between block timestamps."""
     stream_subscribers: int = 200
@@ -78,11 +78,9 @@ class ReadContext:
 
     async def _load_state(self, deployment: Deployment, block: StoredBlock) -> StateAt | None:
         async with self.database.read() as session:
-            present = await load_block(session, block.ref.chain_id, block.ref.number)
-            if present is None or present.ref.hash != block.ref.hash:
-                raise BlockGone(f"block {block.ref.number} of chain {block.ref.chain_id} was replaced")
+            await require_block(session, block)
             markets = await load_markets(session, deployment.id)
-            records = await load_records(session, deployment.id, present)
+            records = await load_records(session, deployment.id, block)
         if not records:
             return None
         return restore_at(self.find_adapter(deployment.protocol), deployment, markets, records, block.ref)
@@ -92,6 +90,16 @@ class ReadContext:
         self.stream.close()
         await self.states.aclose()
         await self.rankings.aclose()
+
+
+async def require_block(session: ReadSession, block: StoredBlock) -> None:
+    """Make sure that what this session reads "at `block`" really is the state at that block.
+
+    Raises:
+        BlockGone: it is no longer stored, so what lies at or below its id is the state of an older one.
+    """
+    if await load_block(session, block.ref.chain_id, block.ref.number) != block:
+        raise BlockGone(f"block {block.ref.number} of chain {block.ref.chain_id} was replaced")
 
 
 def context_of(connection: HTTPConnection) -> ReadContext:

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.api import stream as stream_module
+from app.api.stream import BlockCommitted, BlockStream
+from app.errors import Retryable
+
+
+async def _silence(_: str) -> AsyncIterator[str]:
+    await asyncio.Event().wait()
+    yield ""
+
+
+def _stream(listen: object = _silence, subscribers: int = 5, heartbeat: float = 60.0) -> BlockStream:
+    return BlockStream(listen, subscribers, heartbeat)  # type: ignore[arg-type]
+
+
+async def _next(events: AsyncIterator[BlockCommitted | None]) -> BlockCommitted | None:
+    return await anext(events)
+
+
+async def _subscribe(stream: BlockStream) -> tuple[AsyncIterator[BlockCommitted | None], asyncio.Task[object]]:
+    """An open stream, and the task that waits for its first event."""
+    events = stream.events()
+    waiting: asyncio.Task[object] = asyncio.create_task(_next(events))
+    await asyncio.sleep(0)
+    return events, waiting
+
+
+async def test_every_subscriber_hears_of_every_block() -> None:
+    stream = _stream()
+    opened = [await _subscribe(stream) for _ in range(3)]
+    assert stream.subscribers == 3
+    stream.publish(BlockCommitted(1, 5))
+    stream.publish(BlockCommitted(10, 6))
+    for events, first in opened:
+        assert await first == BlockCommitted(1, 5)
+        assert await anext(events) == BlockCommitted(10, 6)
+
+
+async def test_a_slow_subscriber_loses_the_oldest_news_never_the_newest() -> None:
+    stream = _stream()
+    events, first = await _subscribe(stream)
+    stream.publish(BlockCommitted(1, 0))
+    await first
+    for number in range(1, 1001):
+        stream.publish(BlockCommitted(1, number))
+    heard = [await anext(events) for _ in range(64)]
+    assert heard[-1] == BlockCommitted(1, 1000)
+    assert heard[0] == BlockCommitted(1, 937)
+
+
+async def test_silence_is_broken_by_heartbeats() -> None:
+    stream = _stream(heartbeat=0.0)
+    events = stream.events()
+    assert [await anext(events) for _ in range(3)] == [None, None, None]
+
+
+async def test_closing_ends_every_stream_and_admits_no_more() -> None:
+    stream = _stream()
+    _, first = await _subscribe(stream)
+    stream.close()
+    with pytest.raises(StopAsyncIteration):
+        await first
+    assert stream.subscribers == 0
+    assert stream.is_full
+    assert [news async for news in stream.events()] == []
+
+
+async def test_places_are_bounded() -> None:
+    stream = _stream(subscribers=1)
+    assert not stream.is_full
+    _, waiting = await _subscribe(stream)
+    assert stream.is_full
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert not stream.is_full
+
+
+async def test_notifications_survive_a_lost_connection_and_foreign_payloads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "_RECONNECT_SECONDS", 0.0)
+    connections = 0
+
+    async def listen(channel: str) -> AsyncIterator[str]:
+        nonlocal connections
+        connections += 1
+        assert channel == "waterline_blocks"
+        if connections == 1:
+            yield "1:7"
+            yield "not ours"
+            yield "1:-1"
+            raise Retryable("connection lost")
+        yield "1:8"
+        await asyncio.Event().wait()
+
+    stream = _stream(listen)
+    events, first = await _subscribe(stream)
+    running = asyncio.create_task(stream.run())
+    assert await first == BlockCommitted(1, 7)
+    assert await anext(events) == BlockCommitted(1, 8)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
