@@ -1,0 +1,47 @@
+"""Contract bytecode with unresolved library references, and how it becomes init code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.domain.chain import Address
+from devnet.fetch import package_path
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """Creation bytecode as hex without 0x; `links` is source file -> library -> places, in bytes."""
+
+    name: str
+    bytecode: str
+    links: Mapping[str, Mapping[str, list[dict[str, int]]]]
+
+    def linked(self, libraries: Mapping[str, Address]) -> bytes:
+        """Init code with each library reference replaced by the library's address.
+
+        Raises:
+            KeyError: a library is missing.
+        """
+        code = self.bytecode
+        for references in self.links.values():
+            for library, places in references.items():
+                for place in places:
+                    start = place["start"] * 2
+                    code = code[:start] + libraries[library].hex() + code[start + 40 :]
+        return bytes.fromhex(code)
+
+
+def aave_v3_0_artifact(path: str) -> Artifact:
+    """A contract of the Aave V3.0 package by its path without suffix, e.g. `protocol/pool/Pool`."""
+    name = path.rpartition("/")[2]
+    file = package_path("aave-core-v3") / "artifacts" / "contracts" / f"{path}.sol" / f"{name}.json"
+    return _from_hardhat(file)
+
+
+def _from_hardhat(file: Path) -> Artifact:
+    row: dict[str, Any] = json.loads(file.read_bytes())
+    return Artifact(row["contractName"], row["bytecode"].removeprefix("0x"), row["linkReferences"])
