@@ -79,7 +79,7 @@ class ReadContext:
     async def _load_state(self, deployment: Deployment, block: StoredBlock) -> StateAt | None:
         async with self.database.read() as session:
             await require_block(session, block)
-            markets = await load_markets(session, deployment.id)
+            markets = await load_markets(session, deployment.id, block)
             records = await load_records(session, deployment.id, block)
         if not records:
             return None

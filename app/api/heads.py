@@ -10,10 +10,11 @@ from app.api.freshness import as_of_head, as_of_past
 from app.api.problems import BLOCK_NOT_STORED, INVALID_PARAMETER, UNKNOWN_CHAIN, ApiProblem
 from app.api.schemas import AsOf
 from app.domain.market import Deployment
-from app.store.blocks import StoredBlock, load_block, load_first, load_head
+from app.store.blocks import StoredBlock, load_block, load_head
 from app.store.chains import ChainStatus, load_chains
 from app.store.deployments import load_deployments
 from app.store.engine import ReadSession
+from app.store.progress import load_first
 
 
 @dataclass(frozen=True, slots=True)

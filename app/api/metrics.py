@@ -36,10 +36,11 @@ class RequestMetrics:
             self._seconds.labels(route).observe(seconds)
 
 
-def exposition(requests: RequestMetrics, chains: Sequence[ChainStatusView], subscribers: int) -> bytes:
+def exposition(requests: RequestMetrics, chains: Sequence[ChainStatusView], subscribers: int, reachable: bool) -> bytes:
     """Everything in the text format: chains as they are now, requests, and whatever else this process counts."""
     now = CollectorRegistry()
     Gauge("waterline_stream_subscribers", "Open event streams.", registry=now).set(subscribers)
+    Gauge("waterline_database_up", "1 while the database answers.", registry=now).set(reachable)
     facts = {
         "waterline_last_indexed_block": ("Newest block in the database.", "indexed_number"),
         "waterline_chain_head_block": ("Newest block the node told of.", "head_number"),

@@ -99,7 +99,7 @@ def _position(position: PositionRisk, state: StateAt) -> PositionView:
         max_ltv=format_units(position.max_ltv_bps, BPS_DECIMALS),
         liquidation_price=None
         if position.liquidation_price is None
-        else LiquidationPriceView(**_liquidation_price(position.liquidation_price, places)),
+        else _liquidation_price(position.liquidation_price, places),
     )
 
 
@@ -108,12 +108,12 @@ def price_age(updated_at: int | None, state: StateAt) -> int | None:
     return None if updated_at is None else max(0, state.block.timestamp - updated_at)
 
 
-def _liquidation_price(found: LiquidationPrice, places: int) -> dict[str, str]:
-    return {
-        "direction": found.direction.value,
-        "price": format_units(found.price, places),
-        "distance": format_units(found.distance_wad, WAD_DECIMALS),
-    }
+def _liquidation_price(found: LiquidationPrice, places: int) -> LiquidationPriceView:
+    return LiquidationPriceView(
+        direction=found.direction.value,
+        price=format_units(found.price, places),
+        distance=format_units(found.distance_wad, WAD_DECIMALS),
+    )
 
 
 def _nearest_first(positions: tuple[PositionRisk, ...], state: StateAt) -> list[NamedLiquidationPrice]:
@@ -125,7 +125,7 @@ def _nearest_first(positions: tuple[PositionRisk, ...], state: StateAt) -> list[
             market=position.market,
             symbol=state.market_by_code[position.market].symbol,
             current_price=decimal(position.price, places),
-            **_liquidation_price(price, places),
+            **dict(_liquidation_price(price, places)),
         )
         for position, price in found
     ]

@@ -236,9 +236,9 @@ class DeploymentView(View):
     address: AddressText
     start_block: int
     value_currency: str | None
-    rules: Literal["confirmed", "unconfirmed", "contradicted", "unknown"] = Field(
-        description="Whether the rounding rules were compared with the contract: confirmed on every sample; "
-        "unconfirmed, never compared; contradicted, a sample differed and every status is unknown; unknown, no state."
+    rules: Literal["confirmed", "unconfirmed", "unknown"] = Field(
+        description="confirmed: the rounding rules agreed with the contract on every account they were compared on; "
+        "unconfirmed: never compared, or they differed (then every status is unknown); unknown: nothing indexed yet."
     )
     rules_samples: int | None = Field(description="Accounts the rules were compared on.")
     scan_remaining_blocks: int = Field(description="Old blocks still to be searched for accounts; 0 when done.")

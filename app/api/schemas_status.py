@@ -42,7 +42,7 @@ class StatusView(View):
 class NotReady(View):
     """One reason why the service is not ready."""
 
-    chain_id: int
+    chain_id: int | None = Field(description="Null when it is about the service as a whole.")
     reason: str
 
 

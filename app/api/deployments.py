@@ -1,0 +1,86 @@
+"""/v1/deployments: what is followed, how far that has come, and how many accounts it has."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.api import examples
+from app.api.accounts import ranking_at
+from app.api.addresses import to_checksum
+from app.api.answers import answer, restarting
+from app.api.deps import ReadContext
+from app.api.freshness import least_fresh
+from app.api.heads import ChainAt, load_directory
+from app.api.schemas import DeploymentsView, DeploymentView, StatusCounts
+from app.api.wallets import ChainIdQuery, Context
+from app.domain.market import Deployment
+from app.domain.risk import RiskStatus
+from app.store.progress import Backlog, load_backlog
+
+router = APIRouter(tags=["deployments"])
+
+
+@router.get(
+    "/v1/deployments",
+    response_model=DeploymentsView,
+    responses=examples.responses(examples.DEPLOYMENTS, 404, 422),
+    summary="Every deployment followed",
+)
+async def get_deployments(request: Request, context: Context, chain_id: ChainIdQuery = None) -> Response:
+    """Installations of protocols with the state of their rules, the progress of the scan, and account counts."""
+    view = await load_deployments_view(context, chain_id=chain_id)
+    progress = [(each.scan_remaining_blocks, each.pending_reads) for each in view.items]
+    return answer(request, view, [each.as_of for each in view.items], volatile=progress)
+
+
+async def load_deployments_view(context: ReadContext, *, chain_id: int | None = None) -> DeploymentsView:
+    """Every deployment followed, by id.
+
+    Raises:
+        ApiProblem: the chain is not followed.
+        Retryable: the database is out of reach.
+    """
+
+    async def load_once() -> DeploymentsView:
+        async with context.database.read() as session:
+            directory = await load_directory(session, context, chain_id)
+            backlog = {k: v for chain in directory.chains for k, v in (await load_backlog(session, chain)).items()}
+        items = [
+            await _deployment(context, deployment, directory.chains[deployment.chain_id], backlog[deployment.id])
+            for deployment in directory.deployments.values()
+        ]
+        as_of = least_fresh(directory.as_ofs) if directory.chains else None
+        return DeploymentsView(as_of=as_of, items=items)
+
+    return await restarting(load_once)
+
+
+async def _deployment(context: ReadContext, deployment: Deployment, chain: ChainAt, backlog: Backlog) -> DeploymentView:
+    state = counts = None
+    if chain.block is not None:
+        state = await context.state_at(deployment, chain.block)
+        counts = (await ranking_at(context, deployment, chain.block)).counts
+    samples = None if state is None else state.state.confirmed_samples
+    return DeploymentView(
+        id=deployment.id,
+        chain_id=deployment.chain_id,
+        protocol=deployment.protocol,
+        name=deployment.name,
+        address=to_checksum(deployment.address),
+        start_block=deployment.start_block,
+        value_currency=None if state is None else state.state.value_currency,
+        rules="unknown" if state is None else "confirmed" if samples else "unconfirmed",
+        rules_samples=samples,
+        scan_remaining_blocks=backlog.scan_remaining_blocks,
+        pending_reads=backlog.pending_reads,
+        accounts=None
+        if counts is None
+        else StatusCounts(
+            liquidatable=counts[RiskStatus.LIQUIDATABLE],
+            unknown=counts[RiskStatus.UNKNOWN],
+            healthy=counts[RiskStatus.HEALTHY],
+            no_debt=counts[RiskStatus.NO_DEBT],
+        ),
+        as_of=chain.as_of,
+    )

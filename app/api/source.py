@@ -1,0 +1,36 @@
+"""The read path as one object: what pages in the same process ask instead of the HTTP routes."""
+
+from __future__ import annotations
+
+from app.api.accounts import Filters, load_accounts_view
+from app.api.deployments import load_deployments_view
+from app.api.deps import ReadContext
+from app.api.history import load_history_view
+from app.api.schemas import AccountsView, DeploymentsView, HistoryView, WalletView
+from app.api.wallets import load_wallet_view
+from app.domain.chain import Address, ChainId
+
+
+class ReadPath:
+    """The API's own answers. Every method raises ApiProblem (fit to be shown) or Retryable."""
+
+    def __init__(self, context: ReadContext) -> None:
+        self._context = context
+
+    async def load_wallet(
+        self, wallet: Address, chain_id: ChainId | None = None, block_number: int | None = None
+    ) -> WalletView:
+        """Everything about one wallet, now or at a past block of one chain."""
+        return await load_wallet_view(self._context, wallet, chain_id=chain_id, block_number=block_number)
+
+    async def load_history(self, wallet: Address, deployment_id: str) -> HistoryView:
+        """The recent past of one wallet in one deployment."""
+        return await load_history_view(self._context, wallet, deployment_id)
+
+    async def load_riskiest(self, limit: int) -> AccountsView:
+        """The riskiest accounts of all deployments."""
+        return await load_accounts_view(self._context, Filters(), limit=limit)
+
+    async def load_deployments(self) -> DeploymentsView:
+        """Everything that is followed, with how fresh it is."""
+        return await load_deployments_view(self._context)

@@ -1,0 +1,140 @@
+"""/v1/status, /health, /ready and /metrics: what the service says of itself."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.api import examples
+from app.api.deps import ReadContext
+from app.api.freshness import stale_reason
+from app.api.metrics import CONTENT_TYPE, exposition
+from app.api.schemas_status import ChainStatusView, HealthView, NotReady, ReadyView, StatusView
+from app.api.wallets import Context
+from app.domain.specs import chain_spec
+from app.errors import WaterlineError
+from app.store.blocks import load_head
+from app.store.chains import ChainStatus, load_chains
+from app.store.deployments import load_deployments
+from app.store.engine import ReadSession
+from app.store.progress import load_backlog, load_first
+
+router = APIRouter(tags=["service"])
+
+
+@router.get(
+    "/v1/status",
+    response_model=StatusView,
+    responses=examples.responses(examples.STATUS),
+    summary="How every chain is being followed",
+)
+async def get_status(context: Context) -> Response:
+    """Head, index, finality, backlog and trouble of every chain."""
+    return _fresh(await load_status_view(context))
+
+
+@router.get(
+    "/health",
+    response_model=HealthView,
+    responses={200: {"content": {"application/json": {"example": examples.HEALTH}}}},
+    summary="The process is up",
+)
+async def get_health() -> Response:
+    """Answers as long as the process does; says nothing of the data: that is /ready."""
+    return _fresh(HealthView(status="ok"))
+
+
+@router.get(
+    "/ready",
+    response_model=ReadyView,
+    responses={
+        200: {"content": {"application/json": {"example": examples.READY}}},
+        503: {"model": ReadyView, "content": {"application/json": {"example": examples.NOT_READY}}},
+    },
+    summary="The data is fresh on every configured chain",
+)
+async def get_ready(context: Context) -> Response:
+    """503 with the reasons while any configured chain is stale or the database is out of reach."""
+    try:
+        status = await load_status_view(context)
+    except WaterlineError:
+        view = ReadyView(ready=False, reasons=[NotReady(chain_id=None, reason="the database is out of reach")])
+        return _fresh(view, 503)
+    reasons = [
+        NotReady(chain_id=chain.chain_id, reason=chain.stale_reason or "")
+        for chain in _required(context, status.chains)
+        if not chain.ready
+    ]
+    if not status.chains:
+        reasons.append(NotReady(chain_id=None, reason="no chain is followed yet"))
+    return _fresh(ReadyView(ready=status.ready, reasons=reasons), 200 if status.ready else 503)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    summary="Prometheus metrics",
+)
+async def get_metrics(request: Request, context: Context) -> Response:
+    """In the text format. While the database is out of reach, what is known without it."""
+    try:
+        chains = (await load_status_view(context)).chains
+        reachable = True
+    except WaterlineError:
+        chains, reachable = [], False
+    body = exposition(request.app.state.request_metrics, chains, context.stream.subscribers, reachable)
+    return Response(body, headers={"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE})
+
+
+async def load_status_view(context: ReadContext) -> StatusView:
+    """All chains as they are now.
+
+    Raises:
+        Retryable: the database is out of reach.
+    """
+    now = context.clock()
+    async with context.database.read() as session:
+        statuses = {status.chain_id: status for status in await load_chains(session)}
+        deployments = await load_deployments(session)
+        followed = sorted({*context.options.chain_ids, *statuses, *(d.chain_id for d in deployments)})
+        chains = [await _chain(session, chain_id, statuses.get(chain_id), now) for chain_id in followed]
+    required = _required(context, chains)
+    return StatusView(ready=bool(required) and all(chain.ready for chain in required), time=now, chains=chains)
+
+
+def _required(context: ReadContext, chains: list[ChainStatusView]) -> list[ChainStatusView]:
+    """The configured chains; all that are followed when none is configured."""
+    wanted = context.options.chain_ids
+    return [chain for chain in chains if not wanted or chain.chain_id in wanted]
+
+
+async def _chain(session: ReadSession, chain_id: int, status: ChainStatus | None, now: int) -> ChainStatusView:
+    head, first = await load_head(session, chain_id), await load_first(session, chain_id)
+    backlog = await load_backlog(session, chain_id)
+    indexed = None if head is None else head.ref.number
+    told = None if status is None else status.head_number
+    reason = stale_reason(chain_id, status, head, now)
+    return ChainStatusView(
+        chain_id=chain_id,
+        chain=chain_spec(chain_id).name,
+        ready=reason is None,
+        head_number=told,
+        head_timestamp=None if status is None else status.head_timestamp,
+        safe_number=None if status is None else status.safe_number,
+        finalized_number=None if status is None else status.finalized_number,
+        indexed_number=indexed,
+        indexed_timestamp=None if head is None else head.ref.timestamp,
+        first_stored_number=None if first is None else first.ref.number,
+        blocks_behind=None if told is None or indexed is None else max(0, told - indexed),
+        lag_seconds=None if head is None else max(0, now - head.ref.timestamp),
+        observed_seconds_ago=None if status is None else max(0, now - status.observed_at),
+        pending_reads=sum(each.pending_reads for each in backlog.values()),
+        scan_remaining_blocks=sum(each.scan_remaining_blocks for each in backlog.values()),
+        stale=reason is not None,
+        stale_reason=reason,
+    )
+
+
+def _fresh(view: StatusView | HealthView | ReadyView, status: int = 200) -> Response:
+    return Response(view.model_dump_json(), status, {"Cache-Control": "no-store"}, media_type="application/json")

@@ -1,0 +1,54 @@
+"""How far indexing has come: where the stored blocks begin, and what is still to be done, counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, Integer, bindparam, func, literal_column, select
+
+from app.domain.chain import ChainId
+from app.store.blocks import StoredBlock, stored_block
+from app.store.engine import Query, ReadSession
+from app.store.tables import account_due, blocks, deployments, log_scans
+
+_CHAIN = bindparam("chain_id", type_=BigInteger)
+
+_FIRST = Query(
+    select(blocks.c.id, blocks.c.chain_id, blocks.c.number, blocks.c.hash, blocks.c.parent_hash, blocks.c.timestamp)
+    .where(blocks.c.chain_id == _CHAIN)
+    .order_by(blocks.c.number)
+    .limit(literal_column("1", Integer))
+)
+_pending = (
+    select(func.count())
+    .where(account_due.c.deployment_id == deployments.c.id, account_due.c.read_at_block_id.is_(None))
+    .scalar_subquery()
+)
+_unsearched = (
+    select(func.coalesce(func.sum(log_scans.c.to_block - log_scans.c.from_block + 1), 0).cast(BigInteger))
+    .where(log_scans.c.deployment_id == deployments.c.id)
+    .scalar_subquery()
+)
+_BACKLOG = Query(select(deployments.c.slug, _pending, _unsearched).where(deployments.c.chain_id == _CHAIN))
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What one deployment still waits for."""
+
+    pending_reads: int
+    """Accounts whose state is to be read (again)."""
+    scan_remaining_blocks: int
+    """Old blocks whose logs are still to be searched for accounts."""
+
+
+async def load_first(session: ReadSession, chain_id: ChainId) -> StoredBlock | None:
+    """The oldest stored block of a chain. None before the first."""
+    rows = await session.rows(_FIRST, chain_id=chain_id)
+    return stored_block(rows[0]) if rows else None
+
+
+async def load_backlog(session: ReadSession, chain_id: ChainId) -> dict[str, Backlog]:
+    """The backlog of every deployment of a chain, by deployment id. It counts: not for hot paths."""
+    rows = await session.rows(_BACKLOG, chain_id=chain_id)
+    return {slug: Backlog(pending, unsearched) for slug, pending, unsearched in rows}
