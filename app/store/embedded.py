@@ -134,7 +134,7 @@ class EmbeddedPostgres:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         server = [str(binaries / "postgres"), "-D", str(self._data_dir), *options]
         with log.open("ab") as output:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own binaries
                 ["/bin/sh", "-c", _RUN, "sh", *server],
                 stdin=subprocess.PIPE,
                 stdout=output,
@@ -170,7 +170,7 @@ def _server_user() -> pwd.struct_passwd | None:
     except KeyError:
         command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _SYSTEM_USER]
         try:
-            subprocess.run(command, check=True, capture_output=True)
+            subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - a fixed command
             return pwd.getpwnam(_SYSTEM_USER)
         except (OSError, subprocess.CalledProcessError, KeyError) as error:
             raise Refused(
@@ -197,7 +197,7 @@ def _socket_directory(user: pwd.struct_passwd | None) -> Path:
     directory = Path(tempfile.mkdtemp(prefix="waterline-"))
     if len(str(directory)) > _SOCKET_DIRECTORY_LIMIT:
         directory.rmdir()
-        directory = Path(tempfile.mkdtemp(prefix="waterline-", dir="/tmp"))  # noqa: S108 - made for us alone
+        directory = Path(tempfile.mkdtemp(prefix="waterline-", dir="/tmp"))
     if user is not None:
         os.chown(directory, user.pw_uid, user.pw_gid)
         _let_through(directory)
@@ -207,7 +207,9 @@ def _socket_directory(user: pwd.struct_passwd | None) -> Path:
 def _initialise(binaries: Path, data_dir: Path, user: pwd.struct_passwd | None) -> None:
     command = [str(binaries / "initdb"), "-D", str(data_dir), "-U", "postgres"]
     command += ["--auth=trust", "--encoding=UTF8", "--locale=C"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd="/", env={"LC_ALL": "C"}, **_as(user))
+    done = subprocess.run(  # noqa: S603 - our own binaries
+        command, capture_output=True, text=True, cwd="/", env={"LC_ALL": "C"}, **_as(user)
+    )
     if done.returncode != 0:
         raise Refused(f"the embedded Postgres could not be set up in {data_dir}: {done.stderr.strip()[-500:]}")
 

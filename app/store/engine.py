@@ -14,12 +14,11 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 import psycopg
-from psycopg.abc import Query as DriverQuery
 from sqlalchemy import URL, event, make_url
-from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql import Executable
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
 from app.errors import Refused
@@ -34,7 +33,7 @@ OLDEST_SERVER = 150_000
 Row: TypeAlias = tuple[Any, ...]
 
 _ADAPTERS = driver_adapters()
-_DIALECT = PGDialectAsync_psycopg()
+_DIALECT = make_url("postgresql+psycopg_async://").get_dialect()()
 _POOL_WAIT_SECONDS = 10
 _CONNECT_SECONDS = 10
 
@@ -46,8 +45,9 @@ class Query:
     def __init__(self, statement: Executable) -> None:
         assert isinstance(statement, ClauseElement)
         compiled = statement.compile(dialect=_DIALECT)
-        self.sql: DriverQuery = str(compiled).encode()
-        self.constants: dict[str, Any] = {k: v for k, v in compiled.params.items() if v is not None}
+        assert isinstance(compiled, SQLCompiler)
+        self.sql = str(compiled).encode()
+        self.constants = {name: bound.effective_value for name, bound in compiled.binds.items() if not bound.required}
 
 
 class ReadSession:
@@ -188,8 +188,8 @@ class Database:
 
     async def _connect(self) -> psycopg.AsyncConnection[Row]:
         """A connection outside the pools, in autocommit, for what lives as long as a process."""
-        arguments = _DIALECT.create_connect_args(self._url)[1]
-        return await psycopg.AsyncConnection.connect(**arguments, **self._connect_args(), autocommit=True)
+        arguments = {**_DIALECT.create_connect_args(self._url)[1], **self._connect_args()}
+        return await psycopg.AsyncConnection.connect(**arguments, autocommit=True)
 
 
 def parse_url(url: str) -> URL:

@@ -84,3 +84,16 @@ def numeric_array(values: tuple[int | None, ...]) -> str:
 def integer_array(values: tuple[int, ...] | list[int]) -> str:
     """A Postgres array literal of small integers."""
     return "{" + ",".join(map(str, values)) + "}"
+
+
+def text_array(values: list[str]) -> str:
+    """A Postgres array literal of texts, for a cast."""
+    escape = str.maketrans({"\\": "\\\\", '"': '\\"'})
+    return "{" + ",".join([f'"{value.translate(escape)}"' for value in values]) + "}"
+
+
+def copy_text(text: str) -> str:
+    """Text as COPY takes it. NUL, which Postgres cannot hold, is left out."""
+    for plain, escaped in (("\0", ""), ("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
+        text = text.replace(plain, escaped)
+    return text

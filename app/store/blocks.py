@@ -1,0 +1,191 @@
+"""Blocks: the cursor, the commit of everything one block adds, and the way back when a chain forks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, Integer, bindparam, delete, func, insert, literal_column, select, true
+from sqlalchemy import column as named
+
+from app.domain.batch import BlockBatch
+from app.domain.chain import BlockRef, ChainId, Hash32
+from app.errors import Fatal
+from app.store.commit_accounts import commit_accounts
+from app.store.commit_markets import commit_markets, commit_records
+from app.store.deployments import resolve_deployments
+from app.store.engine import Query, ReadSession, Row, WriteSession
+from app.store.tables import blocks
+
+BLOCKS_CHANNEL = "waterline_blocks"
+"""NOTIFY channel: `<chain id>:<newest stored block number>` after each commit and after each rollback."""
+
+UNREADABLE_RETRY_BLOCKS = 20
+"""An account that could not be read is due again this many blocks later."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlock:
+    """A block with everything read at it in the database. `id` orders like the number inside one chain."""
+
+    id: int
+    ref: BlockRef
+
+
+class BatchRefused(Fatal):
+    """A batch does not follow from what is stored: committing it would store something false."""
+
+
+BLOCK_COLUMNS = (
+    blocks.c.id,
+    blocks.c.chain_id,
+    blocks.c.number,
+    blocks.c.hash,
+    blocks.c.parent_hash,
+    blocks.c.timestamp,
+)
+_CHAIN = bindparam("chain_id", type_=BigInteger)
+_NUMBER = bindparam("number", type_=BigInteger)
+
+_NEWEST_FIRST = select(*BLOCK_COLUMNS).where(blocks.c.chain_id == _CHAIN).order_by(blocks.c.number.desc())
+_HEAD = Query(_NEWEST_FIRST.limit(literal_column("1", Integer)))
+_AT_OR_BELOW = Query(_NEWEST_FIRST.where(blocks.c.number <= _NUMBER).limit(literal_column("1", Integer)))
+_RECENT = Query(_NEWEST_FIRST.limit(bindparam("most", type_=Integer)))
+_point = func.generate_series(
+    bindparam("lowest", type_=BigInteger),
+    bindparam("to_block", type_=BigInteger),
+    bindparam("step", type_=BigInteger),
+).table_valued(named("number", BigInteger), name="point")
+_point = _point.render_derived()
+_nearest = (
+    select(*BLOCK_COLUMNS)
+    .where(
+        blocks.c.chain_id == _CHAIN,
+        blocks.c.number >= bindparam("from_block", type_=BigInteger),
+        blocks.c.number <= _point.c.number,
+    )
+    .order_by(blocks.c.number.desc())
+    .limit(literal_column("1", Integer))
+    .lateral("nearest")
+)
+_SPACED = Query(select(*_nearest.c).distinct().select_from(_point.join(_nearest, true())).order_by(_nearest.c.number))
+_INSERT = Query(
+    insert(blocks)
+    .values({name: bindparam(name) for name in ("chain_id", "number", "hash", "parent_hash", "timestamp")})
+    .returning(blocks.c.id)
+)
+_DROP = Query(delete(blocks).where(blocks.c.chain_id == _CHAIN, blocks.c.number > _NUMBER))
+_NOTIFY = Query(select(func.pg_notify(BLOCKS_CHANNEL, bindparam("payload"))))
+
+
+async def load_head(session: ReadSession, chain_id: ChainId) -> StoredBlock | None:
+    """The newest stored block of a chain: where the indexer goes on. None before the first."""
+    rows = await session.rows(_HEAD, chain_id=chain_id)
+    return stored_block(rows[0]) if rows else None
+
+
+async def load_block(session: ReadSession, chain_id: ChainId, at_or_below: int) -> StoredBlock | None:
+    """The newest stored block with at most that number. None when all are newer."""
+    rows = await session.rows(_AT_OR_BELOW, chain_id=chain_id, number=at_or_below)
+    return stored_block(rows[0]) if rows else None
+
+
+async def load_recent(session: ReadSession, chain_id: ChainId, limit: int) -> list[StoredBlock]:
+    """The newest stored blocks, newest first, at most `limit`. There may be gaps between them."""
+    return [stored_block(row) for row in await session.rows(_RECENT, chain_id=chain_id, most=limit)]
+
+
+async def load_spaced(
+    session: ReadSession, chain_id: ChainId, from_block: int, to_block: int, limit: int
+) -> list[StoredBlock]:
+    """At most `limit` (at least 2) stored blocks of a range (inclusive), evenly spaced in number, oldest first.
+
+    The newest of the range is among them. Where blocks are missing, the newest below the wanted number stands in.
+    """
+    newest = await load_block(session, chain_id, to_block)
+    if newest is None or newest.ref.number < from_block:
+        return []
+    step = max(1, -(-(newest.ref.number - from_block) // (limit - 1)))
+    # Counted down from the newest, which is always one of them.
+    lowest = newest.ref.number - step * ((newest.ref.number - from_block) // step)
+    rows = await session.rows(
+        _SPACED, chain_id=chain_id, from_block=from_block, lowest=lowest, to_block=newest.ref.number, step=step
+    )
+    return [stored_block(row) for row in rows]
+
+
+async def commit_batch(
+    session: WriteSession, batch: BlockBatch, *, retry_unreadable_after: int = UNREADABLE_RETRY_BLOCKS
+) -> StoredBlock:
+    """Store everything `batch` adds: all of it or, if anything fails, nothing.
+
+    Kept is only what differs from the newest stored state. Accounts read are no longer due; unreadable ones are due
+    again `retry_unreadable_after` blocks later. Listeners of BLOCKS_CHANNEL hear of it after the commit.
+
+    Raises:
+        BatchRefused (Fatal): the block is not above the stored head, does not name it as parent though it is the
+            next one, or the batch names a deployment or market the database does not know.
+    """
+    ref = batch.block
+    _require_fit(await load_head(session, ref.chain_id), ref)
+    inserted = await session.rows(
+        _INSERT,
+        chain_id=ref.chain_id,
+        number=ref.number,
+        hash=bytes(ref.hash),
+        parent_hash=bytes(ref.parent_hash),
+        timestamp=ref.timestamp,
+    )
+    block = StoredBlock(inserted[0][0], ref)
+    slugs = {market.deployment_id for market in batch.markets}
+    slugs |= {record.deployment_id for record in batch.records}
+    slugs |= {state.key.deployment_id for state in batch.accounts}
+    deployment_ids = await _require_deployments(session, slugs, ref.chain_id)
+    await commit_markets(session, block.id, deployment_ids, batch.markets)
+    await commit_records(session, block.id, deployment_ids, batch.records)
+    await commit_accounts(
+        session, block.id, deployment_ids, batch.accounts, retry_from=ref.number + retry_unreadable_after
+    )
+    await session.rows(_NOTIFY, payload=f"{ref.chain_id}:{ref.number}")
+    return block
+
+
+async def drop_blocks_above(session: WriteSession, chain_id: ChainId, number: int) -> int:
+    """Undo every block above `number`, with all rows that came with them; how many blocks were dropped.
+
+    The tables are then as if those blocks had never been stored: accounts, markets and record keys that only they
+    introduced are gone, and accounts read only at them are due again.
+    """
+    dropped = await session.run(_DROP, chain_id=chain_id, number=number)
+    if dropped:
+        head = await load_head(session, chain_id)
+        await session.rows(_NOTIFY, payload=f"{chain_id}:{head.ref.number if head else -1}")
+    return dropped
+
+
+def stored_block(row: Row) -> StoredBlock:
+    """A row of (id, chain_id, number, hash, parent_hash, timestamp) as a value."""
+    block_id, chain_id, number, block_hash, parent_hash, timestamp = row
+    return StoredBlock(block_id, BlockRef(chain_id, number, Hash32(block_hash), Hash32(parent_hash), timestamp))
+
+
+def _require_fit(head: StoredBlock | None, ref: BlockRef) -> None:
+    if head is None:
+        return
+    if ref.number <= head.ref.number:
+        raise BatchRefused(f"block {ref.number} of chain {ref.chain_id} is not above the stored {head.ref.number}")
+    if ref.number == head.ref.number + 1 and ref.parent_hash != head.ref.hash:
+        raise BatchRefused(
+            f"block {ref.number} of chain {ref.chain_id} has parent {ref.parent_hash}, stored is {head.ref.hash}"
+        )
+
+
+async def _require_deployments(session: ReadSession, slugs: set[str], chain_id: ChainId) -> dict[str, int]:
+    if not slugs:
+        return {}
+    found = await resolve_deployments(session, slugs)
+    for slug in slugs:
+        if slug not in found:
+            raise BatchRefused(f"deployment {slug} was never registered")
+        if found[slug][1] != chain_id:
+            raise BatchRefused(f"deployment {slug} is on chain {found[slug][1]}, the block on chain {chain_id}")
+    return {slug: deployment_id for slug, (deployment_id, _) in found.items()}

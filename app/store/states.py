@@ -1,0 +1,202 @@
+"""Account states as rows: the queries that find the newest state at or below a block, and the way back to values.
+
+An account's state at a block is its newest `account_states` row at or below it, and per market named in that row's
+`open_markets` the newest `positions` row at or below it. Each is one descent of a primary key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    true,
+)
+from sqlalchemy import column as named
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
+
+from app.domain.account import AccountKey, AccountSnapshot, AccountState, LendingPosition, NotYetRead, Unreadable
+from app.domain.chain import Address
+from app.store.engine import Query, ReadSession, Row
+from app.store.tables import account_states, accounts, blocks, markets, positions
+
+NO_LIMIT = 2**63 - 1
+"""A block id above all: the newest state."""
+
+_ONE = literal_column("1", Integer)
+
+
+def with_states(
+    base: FromClause, account_id: ColumnElement[int], limit_id: ColumnElement[int], *first: ColumnElement[Any]
+) -> Select[Any]:
+    """The rows of `base`, each with the state its account had at the block with id `limit_id`, one row a position.
+
+    Gives `first`, then: state's block id (NULL: none), params, unreadable, market id, market code, supplied,
+    borrowed, collateral flag, number of the block the row's newest part was stored at.
+    """
+    state = (
+        select(
+            account_states.c.block_id,
+            account_states.c.params,
+            account_states.c.open_markets,
+            account_states.c.unreadable,
+        )
+        .where(account_states.c.account_id == account_id, account_states.c.block_id <= limit_id)
+        .order_by(account_states.c.block_id.desc())
+        .limit(_ONE)
+        .lateral("state")
+    )
+    opened = (
+        func.unnest(state.c.open_markets).table_valued(named("market_id", Integer)).render_derived().lateral("opened")
+    )
+    held = (
+        select(
+            positions.c.block_id,
+            positions.c.supplied_raw,
+            positions.c.borrowed_raw,
+            positions.c.is_collateral,
+        )
+        .where(
+            positions.c.account_id == account_id,
+            positions.c.market_id == opened.c.market_id,
+            positions.c.block_id <= limit_id,
+        )
+        .order_by(positions.c.block_id.desc())
+        .limit(_ONE)
+        .lateral("held")
+    )
+    changed = (
+        select(blocks.c.number).where(blocks.c.id == func.greatest(state.c.block_id, held.c.block_id)).scalar_subquery()
+    )
+    return select(
+        *first,
+        state.c.block_id,
+        state.c.params,
+        state.c.unreadable,
+        opened.c.market_id,
+        markets.c.code,
+        held.c.supplied_raw,
+        held.c.borrowed_raw,
+        held.c.is_collateral,
+        changed.label("changed"),
+    ).select_from(
+        base.outerjoin(state, true())
+        .outerjoin(opened, true())
+        .outerjoin(held, true())
+        .outerjoin(markets, markets.c.id == opened.c.market_id)
+    )
+
+
+def given_keys() -> FromClause:
+    """The account keys passed as the parameters `deployment_ids`, `wallets` and `units`, joined to their rows."""
+    given = func.unnest(
+        bindparam("deployment_ids", type_=ARRAY(Integer)),
+        bindparam("wallets", type_=ARRAY(BYTEA)),
+        bindparam("units", type_=ARRAY(Text)),
+    ).table_valued(named("deployment_id", Integer), named("wallet", BYTEA), named("unit", Text), name="given")
+    given = given.render_derived()
+    return given.join(
+        accounts,
+        (accounts.c.wallet == given.c.wallet)
+        & (accounts.c.deployment_id == given.c.deployment_id)
+        & (accounts.c.unit == given.c.unit),
+    )
+
+
+def key_parameters(keys: Iterable[AccountKey], deployment_ids: dict[str, int]) -> dict[str, list[Any]]:
+    """`keys` as the parameters of `given_keys`. Keys of unknown deployments are left out."""
+    known = [key for key in keys if key.deployment_id in deployment_ids]
+    return {
+        "deployment_ids": [deployment_ids[key.deployment_id] for key in known],
+        "wallets": [bytes(key.wallet) for key in known],
+        "units": [key.unit for key in known],
+    }
+
+
+def assemble(rows: Sequence[Row]) -> dict[Any, AccountState | NotYetRead]:
+    """Values from rows of (any distinct name, deployment's slug, wallet, unit, *the columns of `with_states`)."""
+    states: dict[Any, AccountState | NotYetRead] = {}
+    open_positions: dict[Any, list[LendingPosition]] = {}
+    newest: dict[Any, int] = {}
+    heads: dict[Any, tuple[AccountKey, tuple[int, ...]]] = {}
+    codes: dict[str, str] = {}
+    for name, slug, wallet, unit, block_id, params, unreadable, _, code, supplied, borrowed, flag, changed in rows:
+        held = open_positions.get(name)
+        if held is None:
+            key = AccountKey(slug, Address(wallet), unit)
+            if block_id is None:
+                states[name] = NotYetRead(key)
+                continue
+            if unreadable is not None:
+                states[name] = Unreadable(key, changed, unreadable)
+                continue
+            held = open_positions[name] = []
+            heads[name] = key, tuple(params)
+            newest[name] = changed
+            states[name] = Unreadable(key, changed, "")  # keeps the order of the rows; replaced below
+        if code is not None:
+            held.append(LendingPosition(codes.setdefault(code, code), supplied, borrowed, flag))
+            if changed > newest[name]:
+                newest[name] = changed
+    for name, held in open_positions.items():
+        key, params = heads[name]
+        held.sort(key=_market_of)
+        states[name] = AccountSnapshot(key, newest[name], tuple(held), params)
+    return states
+
+
+def _market_of(position: LendingPosition) -> str:
+    return position.market
+
+
+_NEWEST_OF_KEYS = Query(
+    with_states(
+        given_keys(),
+        accounts.c.id,
+        literal_column(str(NO_LIMIT), BigInteger),
+        accounts.c.deployment_id,
+        accounts.c.wallet,
+        accounts.c.unit,
+        accounts.c.id,
+    )
+)
+
+
+@dataclass(slots=True)
+class StoredState:
+    """The newest stored state of one account, by surrogate ids: what a commit compares with."""
+
+    account_id: int
+    params: tuple[int, ...] | None
+    """None: nothing was ever read."""
+    unreadable: str | None
+    held: dict[int, tuple[int, int, bool]]
+    """Open positions by market id: supplied, borrowed, collateral flag."""
+
+
+async def load_newest_by_key(
+    session: ReadSession, keys: Iterable[AccountKey], deployment_ids: dict[str, int]
+) -> dict[tuple[int, bytes, str], StoredState]:
+    """The newest state of every account that has a row, by (deployment's surrogate id, wallet, unit)."""
+    found: dict[tuple[int, bytes, str], StoredState] = {}
+    rows = await session.rows(_NEWEST_OF_KEYS, **key_parameters(keys, deployment_ids))
+    for deployment, wallet, unit, account, block, params, unreadable, market, _, supplied, borrowed, flag, _ in rows:
+        key = (deployment, wallet, unit)
+        stored = found.get(key)
+        if stored is None:
+            stored = StoredState(account, None if block is None else tuple(params), unreadable, {})
+            found[key] = stored
+        if market is not None:
+            stored.held[market] = (supplied, borrowed, flag)
+    return found
