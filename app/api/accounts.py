@@ -190,7 +190,6 @@ def _items(page: Sequence[Ranked], directory: Directory, rankings: Mapping[str, 
     for place, health in page:
         deployment = directory.deployments[place.deployment_id]
         state = rankings[deployment.id].state
-        known = state is not None and health.status is not RiskStatus.UNKNOWN
         decimals = 0 if state is None else state.state.value_decimals
         items.append(
             RankedAccountView(
@@ -202,8 +201,8 @@ def _items(page: Sequence[Ranked], directory: Directory, rankings: Mapping[str, 
                 status=health.status.value,
                 health_factor=decimal(health.health_factor_wad, WAD_DECIMALS),
                 utilization=decimal(health.utilization_wad, WAD_DECIMALS),
-                collateral_value=decimal(health.collateral_value, decimals) if known else None,
-                debt_value=decimal(health.debt_value, decimals) if known else None,
+                collateral_value=decimal(health.collateral_value, decimals),
+                debt_value=decimal(health.debt_value, decimals),
                 value_currency=None if state is None else state.state.value_currency,
             )
         )

@@ -21,7 +21,6 @@ from app.api.schemas import AccountHistory, HistoryPoint, HistoryView
 from app.api.wallets import BLOCK_NUMBER_MAX, AddressPath, Context, one_chain, wallet_of
 from app.domain.chain import Address
 from app.domain.market import Deployment
-from app.domain.risk import RiskStatus
 from app.store.accounts import AccountMoment, load_account_history, load_change_blocks, load_wallet
 from app.store.engine import ReadSession
 from app.store.markets import load_markets, load_records_at
@@ -141,14 +140,13 @@ def _valued(pasts: Mapping[str, Sequence[AccountMoment]], states: Mapping[int, S
     for unit, past in sorted(pasts.items()):
         points = [_point(moment, states[moment.block.id]) for moment in past]
         known = [state for moment in past if (state := states[moment.block.id]) is not None]
-        currency = known[-1].state.value_currency if known else None
+        currency = known[-1].state.value_currency
         histories.append(AccountHistory(unit=unit, value_currency=currency, points=points))
     return histories
 
 
 def _point(moment: AccountMoment, state: StateAt | None) -> HistoryPoint:
     health = quick_health(state, moment.state)
-    known = state is not None and health.status is not RiskStatus.UNKNOWN
     decimals = 0 if state is None else state.state.value_decimals
     return HistoryPoint(
         block_number=moment.block.ref.number,
@@ -156,7 +154,7 @@ def _point(moment: AccountMoment, state: StateAt | None) -> HistoryPoint:
         status=health.status.value,
         health_factor=decimal(health.health_factor_wad, WAD_DECIMALS),
         utilization=decimal(health.utilization_wad, WAD_DECIMALS),
-        collateral_value=decimal(health.collateral_value, decimals) if known else None,
-        debt_value=decimal(health.debt_value, decimals) if known else None,
+        collateral_value=decimal(health.collateral_value, decimals),
+        debt_value=decimal(health.debt_value, decimals),
         is_change=moment.changed,
     )

@@ -55,8 +55,9 @@ class Health:
     status: RiskStatus
     health_factor_wad: int | None
     """The contract's own health factor; None without debt and when unknown."""
-    collateral_value: int
-    debt_value: int
+    collateral_value: int | None
+    """None when unknown, as every number here."""
+    debt_value: int | None
     utilization_wad: int | None = None
     """As in `RiskAssessment.utilization_wad`, equal to it to the last digit."""
 

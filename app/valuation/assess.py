@@ -27,8 +27,8 @@ RISK_ORDER = {
 """Riskiest first. What is unknown may be liquidatable, so it comes before what is known to be healthy."""
 
 
-UNKNOWN_HEALTH = Health(RiskStatus.UNKNOWN, None, 0, 0)
-"""Of what cannot be assessed. Its values are placeholders of the type: with UNKNOWN nobody shows them."""
+UNKNOWN_HEALTH = Health(RiskStatus.UNKNOWN, None, None, None)
+"""Of what cannot be assessed."""
 
 
 @dataclass(frozen=True, slots=True)

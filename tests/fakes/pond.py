@@ -104,7 +104,7 @@ class PondPriced(PricedState):
         known = [v for v in values if v is not None]
         collateral, debt = sum(v[0] for v in known), sum(v[1] for v in known)
         if len(known) < len(values):
-            return Health(RiskStatus.UNKNOWN, None, 0, 0)
+            return Health(RiskStatus.UNKNOWN, None, None, None)
         if not debt:
             return Health(RiskStatus.NO_DEBT, None, collateral, 0, 0)
         capacity = collateral * self.threshold_bps
@@ -118,7 +118,7 @@ class PondPriced(PricedState):
         if health.status is RiskStatus.UNKNOWN:
             missing = next(p.market for p in snapshot.positions if self.prices[p.market][0] is None)
             return RiskAssessment(health.status, (Reason("price_unavailable", "the oracle gives no price", missing),))
-        collateral, debt = health.collateral_value, health.debt_value
+        collateral, debt = health.collateral_value or 0, health.debt_value or 0
         return RiskAssessment(
             health.status,
             (),
@@ -135,12 +135,12 @@ class PondPriced(PricedState):
 
     def truth(self, snapshot: AccountSnapshot) -> Truth | None:
         health = self.health(snapshot)
-        return health.collateral_value, health.debt_value
+        return health.collateral_value or 0, health.debt_value or 0
 
     def restoration(self, snapshot: AccountSnapshot, target_health_wad: int) -> Restoration:
         health = self.health(snapshot)
-        aim = health.collateral_value * self.threshold_bps * WAD // (target_health_wad * BPS)
-        value = max(0, health.debt_value - aim)
+        aim = (health.collateral_value or 0) * self.threshold_bps * WAD // (target_health_wad * BPS)
+        value = max(0, (health.debt_value or 0) - aim)
         repay = tuple(
             Remedy(p.market, min(p.borrowed_raw, self._assets(p.market, value)), value)
             for p in snapshot.positions
