@@ -1,0 +1,68 @@
+"""Which accounts a deployment's rounding rules are compared on, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from app.chain.reader import ChainReader
+from app.domain.account import AccountKey, AccountSnapshot, AccountState
+from app.domain.chain import BlockRef, ReadPlan
+from app.protocols.base import DeploymentState, Truth
+from app.protocols.calibration import choose_rules
+
+
+def has_debt(account: AccountState) -> bool:
+    """Whether the account owes anything: only then does every rounding step of the rules show."""
+    return isinstance(account, AccountSnapshot) and any(position.borrowed_raw > 0 for position in account.positions)
+
+
+def wants_calibration(
+    state: DeploymentState, *, rules_touched: bool, passed_rhythm: bool, just_read: Iterable[AccountState], wanted: int
+) -> bool:
+    """Whether to compare the rules at this block.
+
+    At once when the contract's code changed and when the first borrowers appear; on the rhythm until they are
+    confirmed on `wanted` accounts. It depends on the chain and the stored state only, never on when this process
+    started, so that a restart stores what an uninterrupted run would have.
+    """
+    if rules_touched:
+        return True
+    confirmed = state.confirmed_samples
+    if confirmed is not None and confirmed >= wanted:
+        return False
+    return passed_rhythm or (not confirmed and any(has_debt(account) for account in just_read))
+
+
+def choose_sample(accounts: Iterable[AccountState], wanted: int) -> list[AccountKey]:
+    """At most `wanted` borrowers, always the same ones of the same accounts: evenly spread over their addresses."""
+    keys = sorted({account.key for account in accounts if has_debt(account)})
+    if len(keys) <= wanted:
+        return keys
+    return [keys[place * len(keys) // wanted] for place in range(wanted)]
+
+
+async def calibrate(
+    reader: ChainReader,
+    block: BlockRef,
+    state: DeploymentState,
+    sample: Sequence[tuple[AccountKey, frozenset[str]]],
+) -> DeploymentState:
+    """`state` under the rules that give the contract's own numbers for the sampled accounts at `block`.
+
+    The accounts are read anew together with their truths, so that the comparison is about rules and nothing else.
+    An account that cannot be read, or whose view reverts, says nothing about rules and is left out.
+    """
+    pairs = await reader.read_all([_with_truth(state, key, block, markets) for key, markets in sample], block)
+    usable = [
+        (account, truth) for account, truth in pairs if isinstance(account, AccountSnapshot) and truth is not None
+    ]
+    return choose_rules(state, usable, block.timestamp)
+
+
+def _with_truth(
+    state: DeploymentState, key: AccountKey, block: BlockRef, markets: frozenset[str]
+) -> ReadPlan[tuple[AccountState, Truth | None]]:
+    """An account and what its contract says about it, as one plan."""
+    account = yield from state.read_account(key, block.number, markets)
+    truth = yield from state.read_truth(key)
+    return account, truth

@@ -1,0 +1,55 @@
+"""Waiting for the newest head with a limit, without losing it or ending the stream that brings it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from types import TracebackType
+from typing import Self
+
+from app.chain.reader import Header
+from app.errors import Retryable
+
+
+class FeedEnded(Retryable):
+    """The stream of heads is over: open another one."""
+
+
+class HeadFeed:
+    """A stream of heads that can be asked with a time limit. Close it by leaving its `async with` block."""
+
+    def __init__(self, heads: AsyncGenerator[Header, None]) -> None:
+        self._heads = heads
+        self._next: asyncio.Future[Header] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
+        await self._heads.aclose()
+
+    async def take(self, timeout_seconds: float) -> Header | None:
+        """The next head, or None if none came in time.
+
+        Raises:
+            FeedEnded: there will be no more heads from this stream.
+            Fatal, Refused: what the stream raised.
+        """
+        if self._next is None:
+            # an anext that is cancelled ends its generator: a late head is waited for by the next call instead
+            self._next = asyncio.ensure_future(anext(self._heads))
+        done, _ = await asyncio.wait({self._next}, timeout=timeout_seconds)
+        if not done:
+            return None
+        finished, self._next = self._next, None
+        try:
+            return finished.result()
+        except StopAsyncIteration:
+            raise FeedEnded("the stream of heads ended") from None
+        except Retryable as failure:
+            raise FeedEnded(str(failure)) from failure

@@ -1,0 +1,35 @@
+"""How an indexer paces itself. Every amount of work has a bound here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class IndexerOptions:
+    """Bounds and rhythms. Counts are blocks or accounts; times are seconds."""
+
+    refresh_blocks: int = 100
+    """The whole configuration is read again whenever a multiple of this block number is passed."""
+    calibrate_blocks: int = 100
+    """Rules not yet confirmed on enough accounts are compared again whenever a multiple of this is passed."""
+    calibration_accounts: int = 20
+    """Accounts a comparison wants; rules confirmed on this many are not compared again until they change."""
+    due_per_block: int = 500
+    """Accounts found by scans, or unreadable before, that one block reads besides those it touched."""
+    retry_unreadable_blocks: int = 20
+    """An unreadable account is read again this many blocks later, or as soon as a log touches it."""
+    scan_seconds: float = 1.0
+    """How long one log search should take: its range grows and shrinks towards this. Live blocks wait no longer."""
+    scan_first_blocks: int = 2_000
+    scan_most_blocks: int = 50_000
+    """First and largest range of one log search."""
+    heartbeat_seconds: float = 5.0
+    """The status row is written at least this often, so that silence means the indexer is gone."""
+    standby_seconds: float = 1.0
+    """How often a second instance asks whether the first is gone."""
+    finality_seconds: float = 12.0
+    """How often the node is asked for its safe and finalized blocks."""
+    first_pause_seconds: float = 0.25
+    longest_pause_seconds: float = 10.0
+    """Pauses after failures double from the first to the longest."""

@@ -1,0 +1,152 @@
+"""The search of old logs for accounts: bounded ranges between live blocks, resumed wherever it was left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app.chain.faults import BlockGone
+from app.domain.batch import DueAccount, ScanRange
+from app.domain.chain import BlockRef
+from app.errors import Retryable
+from app.indexer.block import Followed, Sources
+from app.indexer.touches import Touches, merged_filter
+from app.protocols.base import DeploymentState
+from app.store.locks import AdvisoryLock
+from app.store.scans import advance_scan, load_scans
+
+
+@dataclass(frozen=True, slots=True)
+class ScanProgress:
+    """How far the search is, counted since this process began it."""
+
+    blocks_done: int
+    blocks_total: int
+    accounts_found: int
+    """Accounts in the logs searched, counted once a search."""
+    blocks_per_second: float
+    """Of the latest search."""
+
+
+OnScan = Callable[[ScanProgress], None]
+
+_MOST_SCANS = 1_000
+"""Ranges looked at when choosing the next: far more than deployments and gaps there ever are at once."""
+
+
+class LogScan:
+    """Searches one bounded range at a time; what is left lives in the store, not here."""
+
+    def __init__(self, sources: Sources, on_progress: OnScan | None = None) -> None:
+        self._reader = sources.reader
+        self._database = sources.database
+        self._options = sources.options
+        self._metrics = sources.metrics
+        self._on_progress = on_progress
+        self._size = sources.options.scan_first_blocks
+        self._done = 0
+        self._found = 0
+
+    async def search_once(self, followed: Sequence[Followed], cursor: BlockRef, lock: AdvisoryLock) -> bool:
+        """Search one range of old logs and queue the accounts found; whether there was anything to search.
+
+        The accounts and the range's end are committed together: a process that dies in between has searched
+        nothing. `cursor` must still be canonical after the search: then so are the logs below it.
+
+        Raises:
+            Retryable: nothing was searched; the next range will be shorter.
+        """
+        states = {one.deployment.id: one.state for one in followed if one.state is not None}
+        async with self._database.read() as session:
+            planned = await load_scans(session, self._reader.chain_id, _MOST_SCANS)
+        pending = [scan for scan in planned if scan.deployment_id in states]
+        window = next_window(pending, self._size)
+        if window is None:
+            return False
+        started = time.perf_counter()
+        try:
+            found = await self._search(window, states, cursor)
+        except Retryable:
+            self._size = max(1, self._size // 2)
+            raise
+        await lock.verify()
+        async with self._database.write() as session:
+            for scan in window.scans:
+                await advance_scan(session, scan, window.to_block + 1, found[scan.deployment_id])
+        seconds = time.perf_counter() - started
+        self._pace(window, seconds)
+        self._found += sum(map(len, found.values()))
+        self._note(window, pending, seconds)
+        return True
+
+    async def _search(
+        self, window: Window, states: dict[str, DeploymentState], cursor: BlockRef
+    ) -> dict[str, list[DueAccount]]:
+        """Accounts that logs of the window's blocks touched, by deployment."""
+        searched = {scan.deployment_id: states[scan.deployment_id] for scan in window.scans}
+        logs = await self._reader.fetch_logs(merged_filter(searched.values()), window.from_block, window.to_block)
+        header = await self._reader.fetch_header(cursor.number)
+        if header is None or header.block.hash != cursor.hash:
+            raise BlockGone(f"block {cursor.number} was replaced while logs below it were searched")
+        return {
+            name: [DueAccount(key, frozenset(markets)) for key, markets in Touches().add(state, logs).accounts.items()]
+            for name, state in searched.items()
+        }
+
+    def _pace(self, window: Window, seconds: float) -> None:
+        """Grow or shrink the next range towards the time a search may take."""
+        if seconds > self._options.scan_seconds:
+            self._size = max(1, self._size // 2)
+        elif seconds < self._options.scan_seconds / 2 and window.blocks >= self._size:
+            self._size = min(self._options.scan_most_blocks, self._size * 2)
+
+    def _note(self, window: Window, pending: Sequence[ScanRange], seconds: float) -> None:
+        self._done += window.blocks
+        left = blocks_left(pending) - window.blocks
+        families, chain = self._metrics.families, self._metrics.chain
+        families.scan_blocks_left.labels(chain).set(left)
+        families.scan_accounts_found.labels(chain).set(self._found)
+        if self._on_progress is not None:
+            rate = window.blocks / max(seconds, 1e-6)
+            self._on_progress(ScanProgress(self._done, self._done + left, self._found, rate))
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Blocks to search at once, for every scan that stands exactly at their start."""
+
+    scans: tuple[ScanRange, ...]
+    from_block: int
+    to_block: int
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks it spans."""
+        return self.to_block - self.from_block + 1
+
+
+def next_window(pending: Sequence[ScanRange], most_blocks: int) -> Window | None:
+    """The lowest blocks still to be searched, at most `most_blocks`, shared by all scans that stand there.
+
+    It ends before the next scan begins, so that from there on they go together: no block is asked for twice.
+    """
+    if not pending:
+        return None
+    first = min(scan.from_block for scan in pending)
+    here = [scan for scan in pending if scan.from_block == first]
+    ends = [scan.to_block for scan in here] + [first + most_blocks - 1]
+    ends += [scan.from_block - 1 for scan in pending if scan.from_block > first]
+    return Window(tuple(here), first, min(ends))
+
+
+def blocks_left(pending: Sequence[ScanRange]) -> int:
+    """Blocks in at least one of the ranges."""
+    total = 0
+    searched_to = -1
+    for scan in sorted(pending, key=lambda scan: scan.from_block):
+        begin = max(scan.from_block, searched_to + 1)
+        if scan.to_block >= begin:
+            total += scan.to_block - begin + 1
+            searched_to = scan.to_block
+    return total

@@ -1,0 +1,46 @@
+"""Who and what a stretch of logs changed, per deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from app.domain.account import AccountKey
+from app.domain.chain import EMPTY_FILTER, Log, LogFilter
+from app.protocols.base import AccountTouched, ConfigurationTouched, DeploymentState, RulesTouched
+
+
+@dataclass(slots=True)
+class Touches:
+    """What logs said about one deployment."""
+
+    accounts: dict[AccountKey, set[str]] = field(default_factory=dict)
+    """Touched accounts with the markets the logs named."""
+    configuration: bool = False
+    rules: bool = False
+
+    def add(self, state: DeploymentState, logs: Iterable[Log]) -> Touches:
+        """Note what `logs` mean to the deployment; logs of others mean nothing to it."""
+        for log in logs:
+            for touch in state.touched(log):
+                match touch:
+                    case AccountTouched(key, market):
+                        markets = self.accounts.setdefault(key, set())
+                        if market is not None:
+                            markets.add(market)
+                    case ConfigurationTouched():
+                        self.configuration = True
+                    case RulesTouched():
+                        self.rules = True
+                    case _:
+                        assert_never(touch)
+        return self
+
+
+def merged_filter(states: Iterable[DeploymentState]) -> LogFilter:
+    """One filter that lets the logs of all these deployments through."""
+    merged = EMPTY_FILTER
+    for state in states:
+        merged |= state.log_filter()
+    return merged
