@@ -3,75 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from app.domain.chain import Address
+from app.domain.chain import ZERO_ADDRESS, Address
+from devnet.aave_v3 import (
+    LISTING_GAS,
+    TOKEN_PARAMS,
+    configure_reserve,
+    deploy_data_provider,
+    deploy_oracle,
+    deploy_roots,
+    read_reserves,
+    read_roots,
+    token_names,
+)
 from devnet.artifacts import aave_v3_0_artifact
-from devnet.assets import ADMIN, LISTINGS_V3_0, TREASURY, Listing, Token
+from devnet.assets import ADMIN, LISTINGS_V3_0, TREASURY, Token
 from devnet.chain import DevChain
-from devnet.codec import address_in, decoded
-from devnet.deployed import Deployed, Reserve
+from devnet.deployed import Deployed
 
 ID = "aave-v3-0-devnet"
-RAY = 10**27
-ZERO = Address(bytes(20))
+RAY_PERCENT = 10**25
+
+
+@dataclass(frozen=True, slots=True)
+class EMode:
+    """A category of V3.0; ratios in basis points. An asset is in one at most, as collateral and as debt."""
+
+    id: int
+    ltv: int
+    threshold: int
+    bonus: int
+    label: str
+    members: tuple[str, ...]
+
 
 EMODES = (
-    (1, 9000, 9300, 10100, "ETH correlated", ("WETH", "wstETH")),
-    (2, 9300, 9500, 10100, "Stablecoins", ("USDC", "USDT", "DAI")),
+    EMode(1, 9000, 9300, 10100, "ETH correlated", ("WETH", "wstETH")),
+    EMode(2, 9300, 9500, 10100, "Stablecoins", ("USDC", "USDT", "DAI")),
 )
-"""(id, LTV, liquidation threshold, bonus, label, member symbols)"""
 
-_LIBRARIES = ("SupplyLogic", "EModeLogic", "BorrowLogic", "LiquidationLogic", "BridgeLogic", "PoolLogic")
-_INIT_RESERVE = (
+_LIBRARIES = (
+    "SupplyLogic",
+    "EModeLogic",
+    "BorrowLogic",
+    "LiquidationLogic",
+    "BridgeLogic",
+    "PoolLogic",
+    "ConfiguratorLogic",
+)
+_INIT_RESERVES = (
     "initReserves((address,address,address,uint8,address,address,address,address,string,string,string,string,"
     "string,string,bytes)[])"
 )
 
 
 def deploy(chain: DevChain, tokens: Mapping[str, Token]) -> Deployed:
-    """Deploy and configure everything; takes four blocks."""
+    """Deploy, list and configure everything; takes three blocks."""
     libraries = _deploy_libraries(chain)
-    provider = chain.deploy(
-        ADMIN,
-        aave_v3_0_artifact("protocol/configuration/PoolAddressesProvider"),
-        ("string", "address"),
-        "Waterline devnet V3.0",
-        ADMIN,
+    configuration = (
+        aave_v3_0_artifact(f"protocol/configuration/{name}")
+        for name in ("PoolAddressesProvider", "PoolAddressesProviderRegistry", "ACLManager")
     )
-    registry = chain.deploy(
-        ADMIN, aave_v3_0_artifact("protocol/configuration/PoolAddressesProviderRegistry"), ("address",), ADMIN
-    )
-    chain.execute(ADMIN, registry, "registerAddressesProvider(address,uint256)", provider, 1)
-    chain.execute(ADMIN, provider, "setACLAdmin(address)", ADMIN)
-    acl = chain.deploy(ADMIN, aave_v3_0_artifact("protocol/configuration/ACLManager"), ("address",), provider)
-    chain.execute(ADMIN, provider, "setACLManager(address)", acl)
-    for role in ("PoolAdmin", "EmergencyAdmin", "RiskAdmin", "AssetListingAdmin"):
-        chain.execute(ADMIN, acl, f"add{role}(address)", ADMIN)
-
-    pool_code = aave_v3_0_artifact("protocol/pool/Pool")
-    pool_implementation = chain.deploy(ADMIN, pool_code, ("address",), provider, libraries=libraries)
-    chain.execute(ADMIN, pool_implementation, "initialize(address)", provider)
-    configurator_code = aave_v3_0_artifact("protocol/pool/PoolConfigurator")
-    configurator_implementation = chain.deploy(ADMIN, configurator_code, libraries=libraries)
-    chain.execute(ADMIN, configurator_implementation, "initialize(address)", provider)
-    chain.execute(ADMIN, provider, "setPoolImpl(address)", pool_implementation)
-    chain.execute(ADMIN, provider, "setPoolConfiguratorImpl(address)", configurator_implementation)
-    data_provider = chain.deploy(ADMIN, aave_v3_0_artifact("misc/AaveProtocolDataProvider"), ("address",), provider)
-    chain.execute(ADMIN, provider, "setPoolDataProvider(address)", data_provider)
-    oracle = _deploy_oracle(chain, provider, tokens)
+    provider = deploy_roots(chain, "Waterline devnet V3.0", *configuration)
+    _deploy_pool(chain, provider, libraries)
+    data_provider = deploy_data_provider(chain, aave_v3_0_artifact("misc/AaveProtocolDataProvider"), provider)
+    listed = [tokens[listing.symbol] for listing in LISTINGS_V3_0]
+    oracle = deploy_oracle(chain, aave_v3_0_artifact("misc/AaveOracle"), provider, listed)
     start_block = chain.mine().number
 
-    pool = address_in(chain.call(provider, "getPool()"))
-    configurator = address_in(chain.call(provider, "getPoolConfigurator()"))
+    pool, configurator = read_roots(chain, provider)
     _list_reserves(chain, provider, pool, configurator, tokens)
     chain.mine()
     for listing in LISTINGS_V3_0:
-        _configure(chain, configurator, tokens[listing.symbol].address, listing)
-    for category, ltv, threshold, bonus, label, members in EMODES:
-        signature = "setEModeCategory(uint8,uint16,uint16,uint16,address,string)"
-        chain.execute(ADMIN, configurator, signature, category, ltv, threshold, bonus, ZERO, label)
-        for symbol in members:
-            chain.execute(ADMIN, configurator, "setAssetEModeCategory(address,uint8)", tokens[symbol].address, category)
+        configure_reserve(chain, configurator, tokens[listing.symbol].address, listing)
+    _configure_emodes(chain, configurator, tokens)
     chain.mine()
     return Deployed(
         id=ID,
@@ -83,29 +89,27 @@ def deploy(chain: DevChain, tokens: Mapping[str, Token]) -> Deployed:
         oracle=oracle,
         data_provider=data_provider,
         start_block=start_block,
-        reserves={listing.symbol: _reserve(chain, data_provider, tokens[listing.symbol]) for listing in LISTINGS_V3_0},
+        reserves=read_reserves(chain, data_provider, LISTINGS_V3_0, tokens),
     )
 
 
 def _deploy_libraries(chain: DevChain) -> dict[str, Address]:
     folder = "protocol/libraries/logic"
     found: dict[str, Address] = {}
-    for name in (*_LIBRARIES, "ConfiguratorLogic"):
+    for name in _LIBRARIES:
         found[name] = chain.deploy(ADMIN, aave_v3_0_artifact(f"{folder}/{name}"))
     flash_loans = aave_v3_0_artifact(f"{folder}/FlashLoanLogic")  # the only one that needs another
     found["FlashLoanLogic"] = chain.deploy(ADMIN, flash_loans, libraries=found)
     return found
 
 
-def _deploy_oracle(chain: DevChain, provider: Address, tokens: Mapping[str, Token]) -> Address:
-    assets = [tokens[listing.symbol].address for listing in LISTINGS_V3_0]
-    feeds = [tokens[listing.symbol].feed for listing in LISTINGS_V3_0]
-    types = ("address", "address[]", "address[]", "address", "address", "uint256")
-    oracle = chain.deploy(
-        ADMIN, aave_v3_0_artifact("misc/AaveOracle"), types, provider, assets, feeds, ZERO, ZERO, 10**8
-    )
-    chain.execute(ADMIN, provider, "setPriceOracle(address)", oracle)
-    return oracle
+def _deploy_pool(chain: DevChain, provider: Address, libraries: Mapping[str, Address]) -> None:
+    pool = chain.deploy(ADMIN, aave_v3_0_artifact("protocol/pool/Pool"), ("address",), provider, libraries=libraries)
+    chain.execute(ADMIN, pool, "initialize(address)", provider)
+    configurator = chain.deploy(ADMIN, aave_v3_0_artifact("protocol/pool/PoolConfigurator"), libraries=libraries)
+    chain.execute(ADMIN, configurator, "initialize(address)", provider)
+    chain.execute(ADMIN, provider, "setPoolImpl(address)", pool)
+    chain.execute(ADMIN, provider, "setPoolConfiguratorImpl(address)", configurator)
 
 
 def _list_reserves(
@@ -120,45 +124,27 @@ def _list_reserves(
     rows = []
     for listing in LISTINGS_V3_0:
         token, symbol = tokens[listing.symbol], listing.symbol
-        names = (f"Aave {symbol}", f"a{symbol}", f"Aave variable debt {symbol}", f"variableDebt{symbol}")
-        stable_names = (f"Aave stable debt {symbol}", f"stableDebt{symbol}")
-        strategy = strategies[listing.is_stable]
-        rows.append(
-            (a_token, s_token, v_token, token.decimals, strategy, token.address, TREASURY, ZERO)
-            + (*names, *stable_names, b"\x10")
-        )
-    chain.execute(ADMIN, configurator, _INIT_RESERVE, rows, gas=100_000_000)
+        implementations = (a_token, s_token, v_token)
+        roles = (token.decimals, strategies[listing.is_stable], token.address, TREASURY, ZERO_ADDRESS)
+        stable_debt_names = (f"Aave stable debt {symbol}", f"stableDebt{symbol}")
+        rows.append((*implementations, *roles, *token_names(symbol), *stable_debt_names, TOKEN_PARAMS))
+    chain.execute(ADMIN, configurator, _INIT_RESERVES, rows, gas=LISTING_GAS)
 
 
 def _deploy_rates(chain: DevChain, provider: Address, is_stable: bool) -> Address:
-    percent = RAY // 100
     optimal, slope1, slope2 = (90, 4, 60) if is_stable else (80, 3, 80)
-    variable = (optimal * percent, 0, slope1 * percent, slope2 * percent)
-    stable = (2 * percent, 75 * percent, 2 * percent, 5 * percent, 20 * percent)
+    variable = (optimal, 0, slope1, slope2)
+    stable = (2, 75, 2, 5, 20)  # nobody can borrow at stable rates here, the constructor wants them all the same
+    values = [percent * RAY_PERCENT for percent in (*variable, *stable)]
     code = aave_v3_0_artifact("protocol/pool/DefaultReserveInterestRateStrategy")
-    return chain.deploy(ADMIN, code, ("address", *["uint256"] * 9), provider, *variable, *stable)
+    return chain.deploy(ADMIN, code, ("address", *["uint256"] * 9), provider, *values)
 
 
-def _configure(chain: DevChain, configurator: Address, asset: Address, listing: Listing) -> None:
-    def set_up(signature: str, *arguments: object) -> None:
-        chain.execute(ADMIN, configurator, signature, asset, *arguments)
-
-    if listing.threshold:
-        ratios = (listing.ltv, listing.threshold, listing.bonus)
-        set_up("configureReserveAsCollateral(address,uint256,uint256,uint256)", *ratios)
-    set_up("setReserveBorrowing(address,bool)", True)
-    set_up("setReserveFactor(address,uint256)", listing.reserve_factor)
-    set_up("setLiquidationProtocolFee(address,uint256)", listing.protocol_fee)
-    set_up("setReserveFlashLoaning(address,bool)", True)
-    set_up("setSupplyCap(address,uint256)", listing.supply_cap)
-    set_up("setBorrowCap(address,uint256)", listing.borrow_cap)
-    if listing.debt_ceiling_usd:
-        set_up("setDebtCeiling(address,uint256)", listing.debt_ceiling_usd * 100)
-    if listing.borrowable_in_isolation:
-        set_up("setBorrowableInIsolation(address,bool)", True)
-
-
-def _reserve(chain: DevChain, data_provider: Address, token: Token) -> Reserve:
-    data = chain.call(data_provider, "getReserveTokensAddresses(address)", token.address)
-    a_token, _, v_token = (Address.from_hex(str(value)) for value in decoded("(address,address,address)", data))
-    return Reserve(token.symbol, token.address, token.decimals, token.feed, a_token, v_token)
+def _configure_emodes(chain: DevChain, configurator: Address, tokens: Mapping[str, Token]) -> None:
+    signature = "setEModeCategory(uint8,uint16,uint16,uint16,address,string)"
+    for emode in EMODES:
+        ratios = (emode.ltv, emode.threshold, emode.bonus)
+        chain.execute(ADMIN, configurator, signature, emode.id, *ratios, ZERO_ADDRESS, emode.label)
+        for symbol in emode.members:
+            asset = tokens[symbol].address
+            chain.execute(ADMIN, configurator, "setAssetEModeCategory(address,uint8)", asset, emode.id)

@@ -3,62 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from app.domain.chain import Address
+from devnet.aave_v3 import (
+    LISTING_GAS,
+    TOKEN_PARAMS,
+    configure_reserve,
+    deploy_data_provider,
+    deploy_oracle,
+    deploy_roots,
+    read_reserves,
+    read_roots,
+    token_names,
+)
 from devnet.artifacts import Artifact
-from devnet.assets import ADMIN, LISTINGS_V3_6, TREASURY, Listing, Token
+from devnet.assets import ADMIN, LISTINGS_V3_6, TREASURY, Token
 from devnet.chain import DevChain
-from devnet.codec import address_in, arguments_data, decoded
+from devnet.codec import arguments_data
 from devnet.compile import AAVE_V3_6, compiled
-from devnet.deployed import Deployed, Reserve
+from devnet.deployed import Deployed
 
 ID = "aave-v3-6-devnet"
-ZERO = Address(bytes(20))
 
+
+@dataclass(frozen=True, slots=True)
+class EMode:
+    """A liquid eMode; ratios in basis points. An asset may be in several."""
+
+    id: int
+    ltv: int
+    threshold: int
+    bonus: int
+    label: str
+    collateral: tuple[str, ...]
+    borrowable: tuple[str, ...]
+
+
+_STABLECOINS = ("USDC", "USDT", "DAI")
 EMODES = (
-    (1, 9300, 9500, 10100, "ETH correlated", ("WETH", "wstETH"), ("WETH", "wstETH"), ()),
-    (2, 9300, 9500, 10100, "Stablecoins", ("USDC", "USDT", "DAI"), ("USDC", "USDT", "DAI"), ()),
-    (3, 8800, 9100, 10300, "ETH for stablecoins", ("WETH", "wstETH"), ("USDC", "USDT"), ()),
-    (4, 8400, 8700, 10400, "BTC, staked ETH held", ("WBTC", "wstETH"), ("USDC", "WETH"), ("wstETH",)),
+    EMode(1, 9300, 9500, 10100, "ETH correlated", ("WETH", "wstETH"), ("WETH", "wstETH")),
+    EMode(2, 9300, 9500, 10100, "Stablecoins", _STABLECOINS, _STABLECOINS),
+    EMode(3, 8800, 9100, 10300, "ETH for stablecoins", ("WETH", "wstETH"), ("USDC", "USDT")),
+    EMode(4, 8400, 8700, 10400, "BTC and staked ETH", ("WBTC", "wstETH"), ("USDC", "WETH")),
 )
-"""(id, LTV, liquidation threshold, bonus, label, collateral, borrowable, collateral that gives no borrowing power)"""
+RETIRED = (4, "wstETH")
+"""(eMode, symbol) that stops giving borrowing power once wallets hold it: it goes on protecting them."""
 
 _LIBRARIES = ("SupplyLogic", "BorrowLogic", "LiquidationLogic", "PoolLogic", "ConfiguratorLogic")
-_INIT_RESERVE = "initReserves((address,address,address,string,string,string,string,bytes,bytes)[])"
+_INIT_RESERVES = "initReserves((address,address,address,string,string,string,string,bytes,bytes)[])"
 
 
 def deploy(chain: DevChain, tokens: Mapping[str, Token]) -> Deployed:
-    """Deploy and configure everything; takes four blocks."""
+    """Deploy, list and configure everything; takes three blocks."""
     code = compiled(AAVE_V3_6)
     libraries = {name: chain.deploy(ADMIN, code[name]) for name in _LIBRARIES}
     libraries["FlashLoanLogic"] = chain.deploy(ADMIN, code["FlashLoanLogic"], libraries=libraries)
-    provider = chain.deploy(ADMIN, code["PoolAddressesProvider"], ("string", "address"), "Waterline devnet V3.6", ADMIN)
-    registry = chain.deploy(ADMIN, code["PoolAddressesProviderRegistry"], ("address",), ADMIN)
-    chain.execute(ADMIN, registry, "registerAddressesProvider(address,uint256)", provider, 1)
-    chain.execute(ADMIN, provider, "setACLAdmin(address)", ADMIN)
-    acl = chain.deploy(ADMIN, code["ACLManager"], ("address",), provider)
-    chain.execute(ADMIN, provider, "setACLManager(address)", acl)
-    for role in ("PoolAdmin", "EmergencyAdmin", "RiskAdmin", "AssetListingAdmin"):
-        chain.execute(ADMIN, acl, f"add{role}(address)", ADMIN)
-
-    strategy = chain.deploy(ADMIN, code["DefaultReserveInterestRateStrategyV2"], ("address",), provider)
-    pool_code = code["PoolInstance"]
-    implementation = chain.deploy(ADMIN, pool_code, ("address", "address"), provider, strategy, libraries=libraries)
-    chain.execute(ADMIN, provider, "setPoolImpl(address)", implementation)
-    configurator_implementation = chain.deploy(ADMIN, code["PoolConfiguratorInstance"], libraries=libraries)
-    chain.execute(ADMIN, provider, "setPoolConfiguratorImpl(address)", configurator_implementation)
-    data_provider = chain.deploy(ADMIN, code["AaveProtocolDataProvider"], ("address",), provider)
-    chain.execute(ADMIN, provider, "setPoolDataProvider(address)", data_provider)
-    oracle = _deploy_oracle(chain, code["AaveOracle"], provider, tokens)
+    configuration = (code[n] for n in ("PoolAddressesProvider", "PoolAddressesProviderRegistry", "ACLManager"))
+    provider = deploy_roots(chain, "Waterline devnet V3.6", *configuration)
+    _deploy_pool(chain, code, provider, libraries)
+    data_provider = deploy_data_provider(chain, code["AaveProtocolDataProvider"], provider)
+    listed = [tokens[listing.symbol] for listing in LISTINGS_V3_6]
+    oracle = deploy_oracle(chain, code["AaveOracle"], provider, listed)
     start_block = chain.mine().number
 
-    pool = address_in(chain.call(provider, "getPool()"))
-    configurator = address_in(chain.call(provider, "getPoolConfigurator()"))
+    pool, configurator = read_roots(chain, provider)
     _list_reserves(chain, code, pool, configurator, tokens)
     chain.mine()
     for listing in LISTINGS_V3_6:
-        _configure(chain, configurator, tokens[listing.symbol].address, listing)
-    chain.mine()
+        configure_reserve(chain, configurator, tokens[listing.symbol].address, listing)
     _configure_emodes(chain, configurator, tokens)
     chain.mine()
     return Deployed(
@@ -71,17 +84,26 @@ def deploy(chain: DevChain, tokens: Mapping[str, Token]) -> Deployed:
         oracle=oracle,
         data_provider=data_provider,
         start_block=start_block,
-        reserves={listing.symbol: _reserve(chain, data_provider, tokens[listing.symbol]) for listing in LISTINGS_V3_6},
+        reserves=read_reserves(chain, data_provider, LISTINGS_V3_6, tokens),
     )
 
 
-def _deploy_oracle(chain: DevChain, code: Artifact, provider: Address, tokens: Mapping[str, Token]) -> Address:
-    assets = [tokens[listing.symbol].address for listing in LISTINGS_V3_6]
-    feeds = [tokens[listing.symbol].feed for listing in LISTINGS_V3_6]
-    types = ("address", "address[]", "address[]", "address", "address", "uint256")
-    oracle = chain.deploy(ADMIN, code, types, provider, assets, feeds, ZERO, ZERO, 10**8)
-    chain.execute(ADMIN, provider, "setPriceOracle(address)", oracle)
-    return oracle
+def retire_collateral(chain: DevChain, deployed: Deployed) -> None:
+    """Queue setting `RETIRED` to LTV zero. Nobody could enter that eMode with it afterwards, so it comes late."""
+    category, symbol = RETIRED
+    asset = deployed.reserves[symbol].asset
+    chain.execute(ADMIN, deployed.configurator, "setAssetLtvzeroInEMode(address,uint8,bool)", asset, category, True)
+
+
+def _deploy_pool(
+    chain: DevChain, code: Mapping[str, Artifact], provider: Address, libraries: Mapping[str, Address]
+) -> None:
+    rates = chain.deploy(ADMIN, code["DefaultReserveInterestRateStrategyV2"], ("address",), provider)
+    two = ("address", "address")
+    pool = chain.deploy(ADMIN, code["PoolInstance"], two, provider, rates, libraries=libraries)
+    chain.execute(ADMIN, provider, "setPoolImpl(address)", pool)
+    configurator = chain.deploy(ADMIN, code["PoolConfiguratorInstance"], libraries=libraries)
+    chain.execute(ADMIN, provider, "setPoolConfiguratorImpl(address)", configurator)
 
 
 def _list_reserves(
@@ -93,41 +115,19 @@ def _list_reserves(
     v_token = chain.deploy(ADMIN, code["VariableDebtTokenInstance"], three[:2], pool, rewards)
     rows = []
     for listing in LISTINGS_V3_6:
-        symbol = listing.symbol
-        rates = (9000, 0, 550, 4000) if listing.is_stable else (9000, 0, 270, 8000)
-        names = (f"Aave {symbol}", f"a{symbol}", f"Aave variable debt {symbol}", f"variableDebt{symbol}")
+        rates = (9000, 0, 550, 4000) if listing.is_stable else (9000, 0, 270, 8000)  # optimum, base, slopes: bps
         rate_data = arguments_data(("uint16", "uint32", "uint32", "uint32"), *rates)
-        rows.append((a_token, v_token, tokens[symbol].address, *names, b"\x10", rate_data))
-    chain.execute(ADMIN, configurator, _INIT_RESERVE, rows, gas=100_000_000)
-
-
-def _configure(chain: DevChain, configurator: Address, asset: Address, listing: Listing) -> None:
-    def set_up(signature: str, *arguments: object) -> None:
-        chain.execute(ADMIN, configurator, signature, asset, *arguments)
-
-    if listing.threshold:
-        ratios = (listing.ltv, listing.threshold, listing.bonus)
-        set_up("configureReserveAsCollateral(address,uint256,uint256,uint256)", *ratios)
-    set_up("setReserveBorrowing(address,bool)", True)
-    set_up("setReserveFactor(address,uint256)", listing.reserve_factor)
-    set_up("setLiquidationProtocolFee(address,uint256)", listing.protocol_fee)
-    set_up("setReserveFlashLoaning(address,bool)", True)
-    set_up("setSupplyCap(address,uint256)", listing.supply_cap)
-    set_up("setBorrowCap(address,uint256)", listing.borrow_cap)
+        asset, names = tokens[listing.symbol].address, token_names(listing.symbol)
+        rows.append((a_token, v_token, asset, *names, TOKEN_PARAMS, rate_data))
+    chain.execute(ADMIN, configurator, _INIT_RESERVES, rows, gas=LISTING_GAS)
 
 
 def _configure_emodes(chain: DevChain, configurator: Address, tokens: Mapping[str, Token]) -> None:
-    for category, ltv, threshold, bonus, label, collateral, borrowable, without_ltv in EMODES:
-        signature = "setEModeCategory(uint8,uint16,uint16,uint16,string)"
-        chain.execute(ADMIN, configurator, signature, category, ltv, threshold, bonus, label)
-        members = {"Collateral": collateral, "Borrowable": borrowable, "Ltvzero": without_ltv}
-        for role, symbols in members.items():
+    signature = "setEModeCategory(uint8,uint16,uint16,uint16,string)"
+    for emode in EMODES:
+        ratios = (emode.ltv, emode.threshold, emode.bonus)
+        chain.execute(ADMIN, configurator, signature, emode.id, *ratios, emode.label)
+        for role, symbols in (("Collateral", emode.collateral), ("Borrowable", emode.borrowable)):
             for symbol in symbols:
                 setter = f"setAsset{role}InEMode(address,uint8,bool)"
-                chain.execute(ADMIN, configurator, setter, tokens[symbol].address, category, True)
-
-
-def _reserve(chain: DevChain, data_provider: Address, token: Token) -> Reserve:
-    data = chain.call(data_provider, "getReserveTokensAddresses(address)", token.address)
-    a_token, _, v_token = (Address.from_hex(str(value)) for value in decoded("(address,address,address)", data))
-    return Reserve(token.symbol, token.address, token.decimals, token.feed, a_token, v_token)
+                chain.execute(ADMIN, configurator, setter, tokens[symbol].address, emode.id, True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from eth_utils.crypto import keccak
@@ -84,7 +84,7 @@ class DevChain:
         artifact: Artifact,
         types: Sequence[str] = (),
         *arguments: Value,
-        libraries: dict[str, Address] | None = None,
+        libraries: Mapping[str, Address] | None = None,
     ) -> Address:
         """Queue a deployment; the address is known at once, the code is there after the next block."""
         code = artifact.linked(libraries or {}) + arguments_data(types, *arguments)
@@ -118,11 +118,6 @@ class DevChain:
             log for row in receipts if isinstance(row, dict) for log in _list(row["logs"]) if isinstance(log, dict)
         )
         return Mined(self.number, Hash32.from_hex(str(block["hash"])), self.timestamp, tuple(outcomes), logs)
-
-    def mine_empty(self, count: int, seconds_between: int) -> None:
-        """`count` blocks with nothing in them."""
-        for _ in range(count):
-            self.mine(self.timestamp + seconds_between)
 
     def call(
         self,
@@ -166,6 +161,22 @@ class DevChain:
             data = self.call(MULTICALL3, "aggregate3((address,bool,bytes)[])", chunk, block_number=block_number)
             results += _aggregate3_results(data, len(chunk))
         return results
+
+    def rollback(self, depth: int) -> None:
+        """Take the newest `depth` blocks away; the next one comes a second later than the first of them did."""
+        self.client.call("anvil_rollback", depth)
+        self.resync()
+        self.timestamp += 1
+
+    def reorg(self, depth: int) -> None:
+        """Replace the newest `depth` blocks by empty ones in one go."""
+        # without an interval the node gives all of them one timestamp, which no real chain does
+        self.client.call("anvil_setBlockTimestampInterval", self.block_seconds + 1)
+        try:
+            self.client.call("anvil_reorg", depth, [])
+        finally:
+            self.client.call("anvil_removeBlockTimestampInterval")
+        self.resync()
 
     def resync(self) -> None:
         """Forget what was assumed of the chain: after a revert, a rollback or a reorg."""

@@ -1,170 +1,119 @@
-"""What users and the protocols' admin do in a block, drawn from the seed and from what the contracts say."""
+"""One block of life after the other: the liquidator, the users, the prices, the admin, and time itself."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from app.domain.chain import Address, ContractCall
-from devnet import aave_v3_0, aave_v3_6, pool
-from devnet.assets import ADMIN, CENTS, LISTINGS_V3_0, LISTINGS_V3_6, PRICE_DECIMALS
-from devnet.chain import DevChain
+from app.domain.chain import Address, Hash32
+from devnet import liquidator, pool
+from devnet.admin import Admin, Pending
+from devnet.assets import FEEDER, Token
+from devnet.chain import MULTICALL3, DevChain
 from devnet.codec import call_data
 from devnet.deployed import Deployed
-from devnet.kinds import STABLES, VOLATILE
+from devnet.prices import next_prices
+from devnet.users import queue_user_actions
 
-IN_TROUBLE_WAD = 1_080 * 10**15
-RESCUE_CHANCE = 0.35
-"""How often a user in trouble who acts at all saves himself: the others end with the liquidator."""
-PRICE_UNIT = 10**PRICE_DECIMALS
-
-
-def queue_user_actions(
-    chain: DevChain, rng: random.Random, d: Deployed, wallets: Sequence[Address], all_wallets: Sequence[Address]
-) -> None:
-    """Queue one action for each of `wallets`; the contract may refuse any of them."""
-    prices = pool.read_prices(chain, d)
-    for view in pool.read_accounts(chain, d, wallets):
-        if view is None:
-            continue  # a feed is broken: its users wait
-        for label, call in _Choice(rng, d, view, prices, all_wallets).calls():
-            chain.send(view.wallet, call.target, call.data, gas=pool.POOL_GAS, label=label, must_succeed=False)
+HOUR = 3600
+JUMP_CHANCE = 0.02
+JUMP_HOURS = (1, 72)
+ADMIN_CHANCE = 0.03
+USERS_PER_BLOCK = (0, 0, 1, 1, 2, 3)
+LIQUIDATIONS_PER_BLOCK = 3
+"""In each deployment."""
 
 
-def queue_admin_action(chain: DevChain, rng: random.Random, d: Deployed, paused: Sequence[str]) -> str:
-    """Queue one change of configuration and say which. A paused reserve is opened again before anything else."""
-    listings = {row.symbol: row for row in (LISTINGS_V3_0 if d.version < (3, 2) else LISTINGS_V3_6)}
-    symbol = rng.choice(sorted(d.reserves))
-    listing, asset = listings[symbol], d.reserves[symbol].asset
-    kind = rng.choice(("threshold", "freeze", "unfreeze", "pause", "reserve factor", "cap", "emode"))
-    if paused:
-        symbol, kind = paused[0], "unpause"
-        asset = d.reserves[symbol].asset
-    if kind == "threshold" and not listing.threshold:
-        kind = "cap"
-    match kind:
-        case "threshold":
-            shift = rng.choice((-100, -50, 0, 50))
-            ratios = (listing.ltv + min(shift, 0), listing.threshold + shift, listing.bonus)
-            call = call_data("configureReserveAsCollateral(address,uint256,uint256,uint256)", asset, *ratios)
-        case "freeze" | "unfreeze":
-            call = call_data("setReserveFreeze(address,bool)", asset, kind == "freeze")
-        case "pause" | "unpause":
-            call = call_data("setReservePause(address,bool)", asset, kind == "pause")
-        case "reserve factor":
-            factor = listing.reserve_factor + rng.choice((-500, 0, 500))
-            call = call_data("setReserveFactor(address,uint256)", asset, factor)
-        case "cap":
-            cap = listing.supply_cap * rng.choice((1, 2, 3))
-            call = call_data("setSupplyCap(address,uint256)", asset, cap)
-        case _:
-            symbol, call = _emode_change(rng, d)
-    label = f"admin: {kind} {symbol}"
-    chain.send(ADMIN, d.configurator, call, gas=pool.POOL_GAS, label=label, must_succeed=False)
-    return label
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One block of life."""
+
+    number: int
+    hash: Hash32
+    timestamp: int
+    prices: Mapping[str, int]
+    """Symbol -> new price (USD, 8 decimals), for those that moved."""
+    succeeded: tuple[str, ...]
+    refused: tuple[str, ...]
+    """Labels of the transactions, by what the contracts made of them."""
+    liquidations: int
+    """liquidationCall transactions that succeeded."""
+    admin_action: str | None
+    jumped_seconds: int
 
 
-def _emode_change(rng: random.Random, d: Deployed) -> tuple[str, bytes]:
-    shift = rng.choice((-50, 0))
-    if d.version < (3, 2):
-        category, ltv, threshold, bonus, label, _ = rng.choice(aave_v3_0.EMODES)
-        ratios = (category, ltv + shift, threshold + shift, bonus)
-        signature = "setEModeCategory(uint8,uint16,uint16,uint16,address,string)"
-        return f"eMode-{category}", call_data(signature, *ratios, Address(bytes(20)), label)
-    category, ltv, threshold, bonus, label, *_ = rng.choice(aave_v3_6.EMODES)
-    ratios = (category, ltv + shift, threshold + shift, bonus)
-    signature = "setEModeCategory(uint8,uint16,uint16,uint16,string)"
-    return f"eMode-{category}", call_data(signature, *ratios, label)
+@dataclass(frozen=True, slots=True)
+class LifeState:
+    """All that a next block depends on besides the chain."""
+
+    randomness: object
+    pending: Pending
 
 
-class _Choice:
-    """One user, what he has, and what he does about it."""
+class Life:
+    """Draws what happens from its own randomness and from what the contracts say now."""
 
     def __init__(
         self,
+        chain: DevChain,
         rng: random.Random,
-        d: Deployed,
-        view: pool.AccountView,
-        prices: Mapping[str, int | None],
-        all_wallets: Sequence[Address],
+        deployments: Sequence[Deployed],
+        wallets: Sequence[Address],
+        tokens: Mapping[str, Token],
     ) -> None:
-        self.rng, self.d, self.view, self.prices, self.all_wallets = rng, d, view, prices, all_wallets
+        self._chain, self._rng, self._deployments = chain, rng, deployments
+        self._wallets, self._tokens = wallets, tokens
+        self._admin = Admin()
 
-    def calls(self) -> list[tuple[str, ContractCall]]:
-        held = [symbol for symbol, amount in self.view.supplied.items() if amount]
-        owed = [symbol for symbol, amount in self.view.borrowed.items() if amount]
-        if not held:
-            return self._supply(self.rng.choice((*VOLATILE, "USDC", "DAI")))
-        if owed and self.view.health_wad < IN_TROUBLE_WAD:
-            if self.rng.random() > RESCUE_CHANCE:
-                return []
-            return self._repay(self.rng.choice(owed)) if self.rng.random() < 0.5 else self._supply(held[0])
-        options = ["supply", "borrow", "borrow", "borrow", "withdraw", "toggle", "emode", "transfer"]
-        if owed:
-            options += ["repay", "repay", "repay_all", "repay_with_a_tokens"]
-        match self.rng.choice(options):
-            case "supply":
-                return self._supply(self.rng.choice((*held, "WETH", "USDC")))
-            case "borrow":
-                return self._borrow(self.rng.choice((*STABLES, *STABLES, "WETH")))
-            case "withdraw":
-                return self._withdraw(self.rng.choice(held))
-            case "toggle":
-                symbol = self.rng.choice(held)
-                enable = symbol not in self.view.collateral
-                return [(f"toggle {symbol} {enable}", pool.use_as_collateral(self.d, symbol, enable))]
-            case "emode":
-                category = self.rng.choice((0, 1, 2) if self.d.version < (3, 2) else (0, 1, 2, 3, 4))
-                return [(f"eMode {category}", pool.set_emode(self.d, category))]
-            case "transfer":
-                symbol, receiver = self.rng.choice(held), self.rng.choice(self.all_wallets)
-                amount = self._part(self.view.supplied[symbol], 0.01, 0.2)
-                return [(f"transfer {symbol}", pool.transfer_a_token(self.d, symbol, receiver, amount))]
-            case "repay":
-                return self._repay(self.rng.choice(owed))
-            case "repay_all":
-                symbol = self.rng.choice(owed)
-                funds = self._funded(symbol, self.view.borrowed[symbol] * 2)
-                call = pool.repay(self.d, symbol, pool.MAX_UINT256, self.view.wallet)
-                return [*funds, (f"repay all {symbol}", call)]
-            case _:
-                both = [symbol for symbol in owed if symbol in held]
-                symbol = self.rng.choice(both or owed)
-                amount = self._part(self.view.borrowed[symbol], 0.1, 1.0)
-                return [(f"repay with aTokens {symbol}", pool.repay_with_a_tokens(self.d, symbol, amount))]
+    @property
+    def state(self) -> LifeState:
+        return LifeState(self._rng.getstate(), self._admin.pending)
 
-    def _supply(self, symbol: str) -> list[tuple[str, ContractCall]]:
-        price = self.prices[symbol] or PRICE_UNIT
-        cents = self.rng.randint(100 * CENTS, 20_000 * CENTS)
-        amount = cents * PRICE_UNIT * 10 ** self.d.reserves[symbol].decimals // (price * CENTS)
-        call = pool.supply(self.d, symbol, amount, self.view.wallet)
-        return [*self._funded(symbol, amount), (f"supply {symbol}", call)]
+    @state.setter
+    def state(self, state: LifeState) -> None:
+        self._rng.setstate(state.randomness)  # type: ignore[arg-type]  # what getstate() gave, opaque by design
+        self._admin.pending = state.pending
 
-    def _borrow(self, symbol: str) -> list[tuple[str, ContractCall]]:
-        price = self.prices[symbol] or PRICE_UNIT
-        base = self._part(self.view.data[2], 0.3, 1.02)  # now and then more than is allowed
-        amount = base * 10 ** self.d.reserves[symbol].decimals // price
-        if amount == 0:
-            return []
-        return [(f"borrow {symbol}", pool.borrow(self.d, symbol, amount, self.view.wallet))]
+    def step(self, timestamp: int | None, *, jumps: bool, admin: bool) -> Step:
+        """Mine one block: liquidations first, as liquidators outbid users; then users, prices, configuration."""
+        chain, rng = self._chain, self._rng
+        jump = rng.randint(*JUMP_HOURS) * HOUR if rng.random() < JUMP_CHANCE and jumps and timestamp is None else 0
+        for deployed in self._deployments:
+            liquidator.queue_liquidations(chain, deployed, self._wallets, LIQUIDATIONS_PER_BLOCK)
+        for deployed in self._deployments:
+            acting = rng.sample(self._wallets, min(rng.choice(USERS_PER_BLOCK), len(self._wallets)))
+            queue_user_actions(chain, rng, deployed, acting, self._wallets)
+        moved = next_prices(rng, self.prices())
+        self.queue_prices(moved)
+        action = None
+        if rng.random() < ADMIN_CHANCE and admin:
+            action = self._admin.queue_change(chain, rng, rng.choice(self._deployments))
+        mined = chain.mine(chain.timestamp + chain.block_seconds + jump if timestamp is None else timestamp)
+        succeeded = tuple(sent.label for sent, good in mined.outcomes if good)
+        return Step(
+            number=mined.number,
+            hash=mined.hash,
+            timestamp=mined.timestamp,
+            prices=moved,
+            succeeded=succeeded,
+            refused=tuple(mined.refused),
+            liquidations=sum(label.startswith("liquidate ") for label in succeeded),
+            admin_action=action,
+            jumped_seconds=jump,
+        )
 
-    def _repay(self, symbol: str) -> list[tuple[str, ContractCall]]:
-        amount = self._part(self.view.borrowed[symbol], 0.1, 0.6)
-        call = pool.repay(self.d, symbol, amount, self.view.wallet)
-        return [*self._funded(symbol, amount), (f"repay {symbol}", call)]
+    def prices(self) -> dict[str, int]:
+        """The feeds' answers now (USD, 8 decimals), without those that revert."""
+        prices = pool.read_prices(self._chain, self._deployments[0])  # all deployments share the feeds
+        return {symbol: price for symbol, price in prices.items() if price is not None}
 
-    def _withdraw(self, symbol: str) -> list[tuple[str, ContractCall]]:
-        everything = not self.view.has_debt and self.rng.random() < 0.3
-        amount = pool.MAX_UINT256 if everything else self._part(self.view.supplied[symbol], 0.05, 0.5)
-        return [(f"withdraw {symbol}", pool.withdraw(self.d, symbol, amount, self.view.wallet))]
+    def queue_prices(self, prices: Mapping[str, int]) -> None:
+        """Queue prices (USD, 8 decimals) by symbol for the next block, all in one transaction.
 
-    def _funded(self, symbol: str, amount: int) -> list[tuple[str, ContractCall]]:
-        """The tokens come out of nothing; the allowance has to be given."""
-        return [
-            (f"mint {symbol}", pool.mint(self.d, symbol, self.view.wallet, amount)),
-            (f"approve {symbol}", pool.approve(self.d, symbol)),
-        ]
-
-    def _part(self, whole: int, low: float, high: float) -> int:
-        """A random part of `whole` between two shares, at least one unit."""
-        return max(1, whole * self.rng.randint(int(low * 10_000), int(high * 10_000)) // 10_000)
+        One, because the node keeps some 20 kB of every transaction for ever.
+        """
+        if prices:
+            calls = [(self._tokens[s].feed, False, call_data("set(int256)", price)) for s, price in prices.items()]
+            data = call_data("aggregate3((address,bool,bytes)[])", calls)
+            self._chain.send(FEEDER, MULTICALL3, data, gas=2_000_000, label=f"prices {' '.join(prices)}")

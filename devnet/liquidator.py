@@ -29,9 +29,7 @@ class Verdict:
     """The contract's error when it did not go through: a V3.0 error number or 0x-hex of the error data."""
 
 
-def verdict_on(
-    chain: DevChain, d: Deployed, wallet: Address, collateral: str, debt: str, block_number: int | None = None
-) -> Verdict:
+def verdict_on(chain: DevChain, d: Deployed, wallet: Address, collateral: str, debt: str) -> Verdict:
     """What liquidating `wallet` would do: tried with everything owed, then with ever less.
 
     V3.6 refuses amounts that would leave dust, so a refusal of one amount is not the last word.
@@ -40,7 +38,7 @@ def verdict_on(
     owed = pool.MAX_UINT256
     for _ in range(4):
         call = pool.liquidate(d, collateral, debt, wallet, owed)
-        result = chain.try_call(call, LIQUIDATOR, block_number)
+        result = chain.try_call(call, LIQUIDATOR)
         if not isinstance(result, Reverted):
             return Verdict("liquidatable", "")
         reason = _reason(result.data)
@@ -48,10 +46,22 @@ def verdict_on(
             return Verdict("healthy", reason)
         refusal = Verdict("refused", reason)
         if owed == pool.MAX_UINT256:
-            balance = chain.call(d.reserves[debt].v_token, "balanceOf(address)", wallet, block_number=block_number)
+            balance = chain.call(d.reserves[debt].v_token, "balanceOf(address)", wallet)
             owed = int.from_bytes(balance)
         owed //= 2
     return refusal
+
+
+def verdict_on_account(chain: DevChain, d: Deployed, wallet: Address) -> Verdict:
+    """`verdict_on` with the most valuable collateral and debt, then with the others while the word is `refused`."""
+    verdict = Verdict("refused", "no collateral and debt to try")
+    view = pool.read_accounts(chain, d, [wallet])[0]
+    prices = pool.read_prices(chain, d)
+    for collateral, debt in largest_pairs(view, d, prices) if view is not None else []:
+        verdict = verdict_on(chain, d, wallet, collateral, debt)
+        if verdict.word != "refused":
+            break
+    return verdict
 
 
 def largest_pairs(view: pool.AccountView, d: Deployed, prices: Mapping[str, int | None]) -> list[tuple[str, str]]:

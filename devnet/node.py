@@ -11,7 +11,7 @@ import orjson
 
 from app.errors import Fatal
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 class NodeError(Fatal):

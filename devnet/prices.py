@@ -12,7 +12,7 @@ QUIET_BLOCKS = 0.3
 """Share of blocks without any price change."""
 REVERSION = 0.01
 """Share of the distance to the opening price that is walked back in one block."""
-JUMP_CHANCE = 0.004
+JUMP_CHANCE = 0.008
 JUMP_RANGE = (0.015, 0.05)
 MIN_MOVE = 2e-5
 """Smaller relative moves are not reported, as a real feed does not."""

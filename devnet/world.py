@@ -5,58 +5,35 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from app.domain.chain import Address, Hash32
+from app.domain.chain import Address
 from devnet import aave_v3_0, aave_v3_6, liquidator, pool, population
 from devnet.anvil import Anvil
 from devnet.assets import ASSETS, FEEDER, Token, deploy_tokens
 from devnet.cache import write_atomically
 from devnet.chain import DevChain, Mined
-from devnet.codec import call_data
 from devnet.deployed import Deployed, Reserve
 from devnet.kinds import Plan, make_plans
-from devnet.life import queue_admin_action, queue_user_actions
+from devnet.life import Life, LifeState, Step
 from devnet.node import NodeClient
-from devnet.prices import next_prices
 
 GENESIS_TIMESTAMP = 1_750_000_000
 """June 2025: fixed, so that equal seeds give equal hashes, and far enough back never to overtake the clock."""
-HOUR = 3600
-OPENING_FALL = 0.985
-"""Volatile assets lose this much once everybody has borrowed: it brings the near ones nearer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One block of life."""
-
-    number: int
-    hash: Hash32
-    timestamp: int
-    prices: Mapping[str, int]
-    """Symbol -> new price (USD, 8 decimals), for those that moved."""
-    succeeded: tuple[str, ...]
-    refused: tuple[str, ...]
-    """Labels of the transactions, by what the contracts made of them."""
-    liquidations: int
-    """LiquidationCall transactions that succeeded."""
-    admin_action: str | None
-    jumped_seconds: int
+OPENING_FALL = 985, 1000
+"""Volatile assets fall to this part of their price once everybody has borrowed: the near ones come nearer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state to come back to, as often as wanted."""
+    """A state to come back to."""
 
     id: str
-    random_state: object
-    paused: tuple[tuple[str, str], ...]
-    number: int
+    life: LifeState
 
 
 class World:
@@ -73,7 +50,7 @@ class World:
         start_timestamp: int = GENESIS_TIMESTAMP,
         keep_states: int = 128,
     ) -> None:
-        """Start the node, deploy both Aave versions, and populate them (some seconds).
+        """Start the node, deploy both Aave versions, and populate them (a second or two).
 
         Args:
             port: on 127.0.0.1; None takes a free one.
@@ -85,29 +62,29 @@ class World:
 
         Raises:
             DevnetUnavailable: set-up has not been done and cannot be done now.
-            TransactionFailed: a protocol did not deploy; never seen, as everything is pinned.
+            AnvilFailed: the node does not start, e.g. because the port is taken.
+            TransactionFailed: a protocol did not deploy; not to be expected, as everything is pinned.
         """
         self.seed = seed
         self.chain_id = chain_id
-        self.rng = random.Random(seed)
         self.anvil = Anvil(port, chain_id=chain_id, timestamp=start_timestamp, keep_states=keep_states)
         try:
+            rng = random.Random(seed)
             self.chain = DevChain(NodeClient(self.anvil.port), block_seconds)
             self.chain.install_multicall()
             self.tokens: dict[str, Token] = deploy_tokens(self.chain)
             self.chain.mine()
-            self._deployed: dict[str, Deployed] = {
-                d.id: d for d in (m.deploy(self.chain, self.tokens) for m in (aave_v3_0, aave_v3_6))
-            }
+            installed = [module.deploy(self.chain, self.tokens) for module in (aave_v3_0, aave_v3_6)]
+            self._deployed: dict[str, Deployed] = {deployed.id: deployed for deployed in installed}
             self.wallets: list[Address] = population.make_wallets(seed, wallets)
-            self.plans: list[Plan] = make_plans(self.rng, self.wallets, list(self._deployed.values()))
+            self.plans: list[Plan] = make_plans(rng, self.wallets, installed)
+            self._life = Life(self.chain, rng, installed, self.wallets, self.tokens)
             self.refused_at_start = self._populate()
         except BaseException:
             self.anvil.stop()
             raise
-        self._paused: list[tuple[str, str]] = []
 
-    # -- where it is ------------------------------------------------------------------------------------------------
+    # -- where it is
 
     @property
     def rpc_url(self) -> str:
@@ -123,6 +100,7 @@ class World:
 
     @property
     def timestamp(self) -> int:
+        """Of the newest block."""
         return self.chain.timestamp
 
     def deployments(self) -> list[dict[str, object]]:
@@ -134,6 +112,7 @@ class World:
         write_atomically(path, json.dumps(self.deployments(), indent=2).encode() + b"\n")
 
     def deployed(self, deployment_id: str) -> Deployed:
+        """All addresses of one installation."""
         return self._deployed[deployment_id]
 
     def reserves(self, deployment_id: str) -> list[Reserve]:
@@ -144,7 +123,11 @@ class World:
         """What wallets were given at the start; `devnet.kinds.kinds_of` names the kinds."""
         return [p for p in self.plans if p.kind == kind and deployment_id in (None, p.deployment_id)]
 
-    # -- life -------------------------------------------------------------------------------------------------------
+    def prices(self) -> dict[str, int]:
+        """The feeds' answers now (USD, 8 decimals) by symbol, without those that revert."""
+        return self._life.prices()
+
+    # -- life
 
     def step(self, *, timestamp: int | None = None, jumps: bool = True, admin: bool = True) -> Step:
         """One mined block of random life.
@@ -154,99 +137,66 @@ class World:
 
         Args:
             timestamp: of the block; None lets the seed decide.
-            jumps: whether time may jump; ignored when `timestamp` is given.
+            jumps: whether time may jump; it does not when `timestamp` is given.
             admin: whether configuration may change.
         """
-        rng = self.rng
-        jump = rng.randint(1, 72) * HOUR if rng.random() < 0.02 and jumps and timestamp is None else 0
-        for deployed in self._deployed.values():
-            liquidator.queue_liquidations(self.chain, deployed, self.wallets, most=3)
-        for deployed in self._deployed.values():
-            acting = rng.sample(self.wallets, min(rng.choice((0, 0, 1, 1, 2, 3)), len(self.wallets)))
-            queue_user_actions(self.chain, rng, deployed, acting, self.wallets)
-        moved = next_prices(rng, self.prices())
-        for symbol, price in moved.items():
-            self._queue_price(symbol, price)
-        action = self._admin_action() if rng.random() < 0.03 and admin else None
-        mined = self.chain.mine(
-            self.chain.timestamp + self.chain.block_seconds + jump if timestamp is None else timestamp
-        )
-        succeeded = tuple(sent.label for sent, good in mined.outcomes if good)
-        return Step(
-            number=mined.number,
-            hash=mined.hash,
-            timestamp=mined.timestamp,
-            prices=moved,
-            succeeded=succeeded,
-            refused=tuple(mined.refused),
-            liquidations=sum(label.startswith("liquidate ") for label in succeeded),
-            admin_action=action,
-            jumped_seconds=jump,
-        )
+        return self._life.step(timestamp, jumps=jumps, admin=admin)
 
     def run(self, blocks: int) -> list[Step]:
         """`blocks` steps."""
         return [self.step() for _ in range(blocks)]
 
-    def go_live(self) -> Step:
-        """Bring the chain's clock to the wall clock with one block; from here `step_live`."""
-        return self.step_live()
-
     def step_live(self) -> Step:
-        """One block of life at the wall clock's time (one second after the last block at least)."""
+        """One block of life at the wall clock's time, or one second after the last block if that is later.
+
+        The first one brings a chain of the past to the present.
+        """
         return self.step(timestamp=max(int(time.time()), self.chain.timestamp + 1))
 
     def set_price(self, symbol: str, price: int) -> Mined:
         """Set a price (USD, 8 decimals) by a transaction in a block of its own. Both deployments share the feeds."""
-        self._queue_price(symbol, price)
+        self._life.queue_prices({symbol: price})
         return self.chain.mine()
 
     def break_feed(self, symbol: str, *, reverting: bool = True) -> Mined:
         """Let every read of a feed revert, or work again, by a transaction in a block of its own."""
-        feed = self.tokens[symbol].feed
-        self.chain.execute(FEEDER, feed, "setBroken(bool)", reverting, gas=100_000)
+        self.chain.execute(FEEDER, self.tokens[symbol].feed, "setBroken(bool)", reverting, gas=100_000)
         return self.chain.mine()
 
     def mine(self, count: int = 1, seconds_between: int | None = None) -> None:
         """Empty blocks."""
-        self.chain.mine_empty(count, self.chain.block_seconds if seconds_between is None else seconds_between)
+        for _ in range(count):
+            self.chain.mine(self.chain.timestamp + (seconds_between or self.chain.block_seconds))
 
     def time_jump(self, seconds: int) -> None:
         """One empty block, `seconds` later."""
-        self.chain.mine(self.chain.timestamp + seconds)
+        self.mine(seconds_between=seconds)
 
-    def prices(self) -> dict[str, int]:
-        """The feeds' answers now (USD, 8 decimals), without those that revert."""
-        deployed = next(iter(self._deployed.values()))
-        return {symbol: price for symbol, price in pool.read_prices(self.chain, deployed).items() if price is not None}
-
-    # -- going back -------------------------------------------------------------------------------------------------
+    # -- going back
 
     def snapshot(self) -> Snapshot:
-        """Remember chain and randomness."""
-        identity = self.chain.client.text("evm_snapshot")
-        return Snapshot(identity, self.rng.getstate(), tuple(self._paused), self.chain.number)
+        """Remember the chain and what life depends on."""
+        return Snapshot(self.chain.client.text("evm_snapshot"), self._life.state)
 
     def revert(self, snapshot: Snapshot) -> Snapshot:
         """Go back to `snapshot`, which this uses up; the one returned stands for the same state."""
         self.chain.client.call("evm_revert", snapshot.id)
         self.chain.resync()
-        self.rng.setstate(snapshot.random_state)  # type: ignore[arg-type]  # what getstate() gave, opaque by design
-        self._paused = list(snapshot.paused)
+        self._life.state = snapshot.life
         return self.snapshot()
 
     def reorg(self, depth: int) -> None:
-        """Replace the newest `depth` blocks by as many empty ones with other hashes."""
-        self.rollback(depth)
-        self.mine(depth)
+        """Replace the newest `depth` blocks by as many empty ones, at once: nobody sees the chain shorter."""
+        self.chain.reorg(depth)
 
     def rollback(self, depth: int) -> None:
-        """Take the newest `depth` blocks away. What is mined next has other hashes than they had."""
-        self.chain.client.call("anvil_rollback", depth)
-        self.chain.resync()
-        self.chain.timestamp += 1  # one second later than the block taken away: even an empty one differs
+        """Take the newest `depth` blocks away; what `step` then makes of these heights is another life.
 
-    # -- the contracts' own word ------------------------------------------------------------------------------------
+        The next block comes a second later than the first one taken away, so that even an empty one differs.
+        """
+        self.chain.rollback(depth)
+
+    # -- the contracts' own word
 
     def account_data(
         self, deployment_id: str, wallets: Sequence[Address], block_number: int | None = None
@@ -255,33 +205,21 @@ class World:
         borrows (USD, 8 decimals), liquidation threshold, LTV (bps), health factor (WAD)."""
         return pool.read_account_data(self.chain, self._deployed[deployment_id], wallets, block_number)
 
-    def account(self, deployment_id: str, wallet: Address) -> pool.AccountView | None:
-        """All a wallet holds in one deployment now; None while its account data reverts."""
-        return pool.read_accounts(self.chain, self._deployed[deployment_id], [wallet])[0]
+    def accounts(self, deployment_id: str, wallets: Sequence[Address]) -> list[pool.AccountView | None]:
+        """All that each wallet holds in one deployment now; None where its account data reverts."""
+        return pool.read_accounts(self.chain, self._deployed[deployment_id], wallets)
 
     def liquidation_verdict(
-        self,
-        deployment_id: str,
-        wallet: Address,
-        collateral: str | None = None,
-        debt: str | None = None,
-        block_number: int | None = None,
+        self, deployment_id: str, wallet: Address, collateral: str | None = None, debt: str | None = None
     ) -> liquidator.Verdict:
-        """Whether the contract would let this account be liquidated, by trying it with a funded liquidator.
+        """Whether the contract would let this account be liquidated now, by trying it with a funded liquidator.
 
-        Without symbols the account's most valuable collateral and debt are tried, then the others.
+        Without symbols the account's most valuable collateral and debt are tried first, then the others.
         """
         deployed = self._deployed[deployment_id]
         if collateral is not None and debt is not None:
-            return liquidator.verdict_on(self.chain, deployed, wallet, collateral, debt, block_number)
-        view = self.account(deployment_id, wallet)
-        pairs = liquidator.largest_pairs(view, deployed, self._prices_of(deployed)) if view is not None else []
-        verdict = liquidator.Verdict("refused", "no collateral and debt to try")
-        for first, second in pairs:
-            verdict = liquidator.verdict_on(self.chain, deployed, wallet, first, second, block_number)
-            if verdict.word != "refused":
-                return verdict
-        return verdict
+            return liquidator.verdict_on(self.chain, deployed, wallet, collateral, debt)
+        return liquidator.verdict_on_account(self.chain, deployed, wallet)
 
     def stop(self) -> None:
         """End the node; nothing stays behind."""
@@ -296,32 +234,13 @@ class World:
     ) -> None:
         self.stop()
 
-    # ---------------------------------------------------------------------------------------------------------------
-
     def _populate(self) -> list[str]:
+        """Carry out all plans at opening prices, then let those fall a little; what the contracts refused."""
         opening = {asset.symbol: asset.price for asset in ASSETS}
         population.fund(self.chain, list(self._deployed.values()), len(self.wallets), opening)
         refused = population.populate(self.chain, self._deployed, self.plans, opening)
-        for asset in ASSETS:
-            if asset.group != "USD":
-                self._queue_price(asset.symbol, int(asset.price * OPENING_FALL))
+        part, whole = OPENING_FALL
+        self._life.queue_prices({a.symbol: a.price * part // whole for a in ASSETS if a.group != "USD"})
+        aave_v3_6.retire_collateral(self.chain, self._deployed[aave_v3_6.ID])
         self.chain.mine()
         return refused
-
-    def _queue_price(self, symbol: str, price: int) -> None:
-        data = call_data("set(int256)", price)
-        self.chain.send(FEEDER, self.tokens[symbol].feed, data, gas=100_000, label=f"price {symbol}")
-
-    def _prices_of(self, deployed: Deployed) -> dict[str, int | None]:
-        return pool.read_prices(self.chain, deployed)
-
-    def _admin_action(self) -> str:
-        deployed = self.rng.choice(list(self._deployed.values()))
-        paused = [symbol for deployment_id, symbol in self._paused if deployment_id == deployed.id]
-        label = queue_admin_action(self.chain, self.rng, deployed, paused)
-        kind, symbol = label.removeprefix("admin: ").rsplit(" ", 1)
-        if kind == "pause":
-            self._paused.append((deployed.id, symbol))
-        elif kind == "unpause":
-            self._paused.remove((deployed.id, symbol))
-        return f"{label} in {deployed.id}"

@@ -1,0 +1,141 @@
+"""The devnet as a running demo: some history, then a block every few seconds until it is told to end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from app.domain.chain import Address
+from devnet.anvil import AnvilFailed
+from devnet.life import HOUR
+from devnet.pool import WAD, AccountView
+from devnet.world import World
+
+HISTORY_HOURS = 48
+HISTORY_BLOCKS = 48
+"""One an hour: something to draw a curve from, made in a few seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a demo announces when it can be used."""
+
+    rpc_url: str
+    ws_url: str
+    chain_id: int
+    deployments_file: Path
+    wallets: tuple[tuple[str, Address], ...]
+    """Wallets worth looking at: (what is interesting about it, address)."""
+    setup_seconds: float
+
+
+def run(
+    port: int | None,
+    seed: int,
+    wallets: int,
+    block_seconds: float,
+    deployments_file: Path,
+    ready: Callable[[Ready], None],
+    *,
+    chain_id: int = 31337,
+    stopped: threading.Event | None = None,
+) -> None:
+    """Build the world, call `ready`, and let it live at wall-clock time until SIGINT, SIGTERM or `stopped`.
+
+    The deployments file is written before `ready` and removed at the end; the node ends with this call, and with
+    the calling thread at the latest. Signals are caught only when called from the main thread.
+
+    Raises:
+        DevnetUnavailable: set-up has not been done and cannot be done now.
+        AnvilFailed: the port is taken, or the node ended by itself.
+    """
+    stop = stopped or threading.Event()
+    started = time.perf_counter()
+    with _signals_set(stop):
+        begin = int(time.time()) - HISTORY_HOURS * HOUR
+        with World(port, seed=seed, wallets=wallets, chain_id=chain_id, start_timestamp=begin) as world:
+            try:
+                _make_history(world, begin, stop)
+                world.write_deployments_file(deployments_file)
+                found = interesting_wallets(world)
+                seconds = time.perf_counter() - started
+                ready(Ready(world.rpc_url, world.ws_url, chain_id, deployments_file, found, seconds))
+                _live(world, block_seconds, stop)
+            finally:
+                deployments_file.unlink(missing_ok=True)
+
+
+def interesting_wallets(world: World) -> tuple[tuple[str, Address], ...]:
+    """Up to three different wallets: near liquidation with several collaterals, in an eMode, in both deployments."""
+    by_deployment = [
+        {view.wallet: view for view in world.accounts(str(row["id"]), world.wallets) if view is not None}
+        for row in world.deployments()
+    ]
+    in_debt = sorted(
+        (view for views in by_deployment for view in views.values() if view.has_debt and view.health_wad >= WAD),
+        key=lambda view: view.health_wad,
+    )
+    several = (view.wallet for view in in_debt if not view.emode and len(_collaterals(view)) > 1)
+    emode = (view.wallet for view in in_debt if view.emode)
+    both = (v.wallet for v in in_debt if all(views[v.wallet].has_debt for views in by_deployment if v.wallet in views))
+    found: list[tuple[str, Address]] = []
+    wishes = (
+        ("near liquidation, several collaterals", several),
+        ("in an eMode", emode),
+        ("in both deployments", both),
+    )
+    for what, candidates in wishes:
+        wallet = next((w for w in candidates if w not in {known for _, known in found}), None)
+        if wallet is not None:
+            found.append((what, wallet))
+    return tuple(found)
+
+
+def _collaterals(view: AccountView) -> list[str]:
+    return [symbol for symbol, amount in view.supplied.items() if amount and symbol in view.collateral]
+
+
+def _make_history(world: World, begin: int, stop: threading.Event) -> None:
+    """Blocks spread over the hours up to now."""
+    first, now = world.timestamp, int(time.time())
+    for index in range(1, HISTORY_BLOCKS + 1):
+        if stop.is_set():
+            return
+        world.step(timestamp=first + (now - first) * index // (HISTORY_BLOCKS + 1), admin=False)
+
+
+def _live(world: World, block_seconds: float, stop: threading.Event) -> None:
+    """One block each `block_seconds`; a late block does not make the next ones hurry."""
+    while not stop.is_set():
+        begun = time.monotonic()
+        try:
+            world.step_live()
+        except OSError as error:
+            if stop.is_set():
+                return
+            raise AnvilFailed("anvil ended by itself (out of memory?): start the devnet again") from error
+        stop.wait(max(0.05, block_seconds - (time.monotonic() - begun)))
+
+
+@contextmanager
+def _signals_set(stop: threading.Event) -> Iterator[None]:
+    """While inside, SIGINT and SIGTERM set `stop` instead of ending the process in the middle of a block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
