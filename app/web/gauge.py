@@ -8,6 +8,9 @@ Floats are fine here: a pixel is the finest thing they decide.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
+
+from app.web.format import percent_up
 
 LINE = 0.78
 """Share of the height below the line at 1."""
@@ -38,14 +41,29 @@ class Gauge:
     level_y: float | None
     """Top of the water; None when utilisation is not known."""
     line_y: float
+    label_y: float
+    """Baseline of the line's own label: on the dry side of it."""
+    reading_y: float
+    """Baseline of the reading: at the level, kept clear of the line's label."""
+    reading: str
     ticks: tuple[Tick, ...]
 
 
-def gauge(utilization: str | None, height: int = 160) -> Gauge:
-    """Place `utilization` (decimal string; None: unknown) on a scale `height` units tall."""
+def gauge(utilization: str | None, status: str = "healthy", height: int = 160) -> Gauge:
+    """Place `utilization` (decimal string) on a scale `height` units tall.
+
+    None is "not known" with status `unknown`, and otherwise debt with no capacity at all: past every number.
+    """
 
     def y(value: float) -> float:
         return round(height * (1 - height_of(value)), 1)
 
-    level = None if utilization is None else y(float(utilization))
-    return Gauge(height, level, y(1.0), tuple(Tick(f"{t:g}", y(t)) for t in TICKS))
+    line = y(1.0)
+    ticks = tuple(Tick(f"{t:g}", y(t)) for t in TICKS)
+    if utilization is None and status == "unknown":
+        return Gauge(height, None, line, line - 6, height / 2 + 5, "unknown", ticks)
+    level = y(inf if utilization is None else float(utilization))
+    reading = "no capacity" if utilization is None else percent_up(utilization)
+    if level >= line:
+        return Gauge(height, level, line, line - 6, min(max(level + 5, line + 16), height - 1.0), reading, ticks)
+    return Gauge(height, level, line, line + 13, max(12.0, min(level + 5, line - 7)), reading, ticks)

@@ -54,7 +54,10 @@ def read_query(text: str) -> WalletReference | WrongChecksum:
 
 
 def _address_in_link(link: str) -> str:
-    parts = urlsplit(link if "://" in link else "//" + link)
+    try:
+        parts = urlsplit(link if "://" in link else "//" + link)
+    except ValueError:
+        raise BadAddress("this link is broken; paste the address itself") from None
     holders = [value for value in parse_qs(parts.query).get("a", ()) if _INSIDE.fullmatch(value)]
     named = _NAMED.findall(parts.path) or _NAMED.findall("/" + parts.fragment)
     found = holders or named or _INSIDE.findall(link)

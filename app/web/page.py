@@ -55,7 +55,7 @@ class WalletPage:
     @property
     def title(self) -> str:
         """Of the browser's tab: the verdict first, because a tab shows little."""
-        far = self.verdict.far if self.verdict else "No accounts"
+        far = self.verdict.distance if self.verdict else "No accounts"
         past = "" if self.block_number is None else f" at block {self.block_number:,}"
         return f"{far}{past} · {shown.short_hex(self.view.address)} · Waterline"
 
@@ -124,7 +124,7 @@ class WalletPage:
     @property
     def stream_url(self) -> str:
         """Where news of blocks comes from."""
-        return f"/v1/stream{self._query()}"
+        return "/v1/stream"
 
     def stale_after(self, chain_id: int) -> int:
         """Age in seconds past which a chain's newest block is called stale."""

@@ -46,6 +46,7 @@ def make_environment(assets: Mapping[str, Asset]) -> Environment:
         sentence=shown.sentence,
         gauge=gauge,
         utc=utc,
+        utc_short=utc_short,
         is_zero=is_zero,
         time_left=_time_left,
         account_count=account_count,
@@ -57,6 +58,11 @@ def make_environment(assets: Mapping[str, Asset]) -> Environment:
 def utc(timestamp: int) -> str:
     """`2026-11-22 16:40:05 UTC`."""
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def utc_short(timestamp: int) -> str:
+    """`22 Nov 16:40 UTC`: where the block number beside it says the rest."""
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%d %b %H:%M UTC")
 
 
 def is_zero(text: str) -> bool:

@@ -141,6 +141,8 @@ class _Pages:
             lines = [sentence(problem.detail)]
         if problem.kind.status >= 500:
             lines.append("No number is shown rather than an old or a guessed one. Loading the page again may help.")
+            if request_id := request.scope.get("request_id"):
+                lines.append(f"Reference for the operator: {request_id}")
         return self._notice(problem.kind.status, problem.kind.title, lines, headers=problem.headers)
 
     def _named(self, request: Request) -> WalletReference | Response:

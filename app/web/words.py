@@ -6,7 +6,7 @@ below are reading aids of this page, stated on it; the verdict itself is always 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from app.api.schemas import AccountView, NamedLiquidationPrice, RankedAccountView, RestoreView, WalletView
@@ -60,14 +60,21 @@ class Verdict:
 
     band: Band
     far: str
+    when: str | None = None
+    """The condition that belongs to `far`."""
     soon: str | None = None
     fix: str | None = None
     also: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
-        """The whole as one line, for titles and for screen readers."""
-        return " · ".join(part for part in (self.far, self.soon, self.fix) if part)
+        """The whole as one line."""
+        return " · ".join(part for part in (self.distance, self.soon, self.fix) if part)
+
+    @property
+    def distance(self) -> str:
+        """How far, with its condition."""
+        return f"{self.far} {self.when}" if self.when else self.far
 
 
 def verdict_of(view: WalletView) -> Verdict | None:
@@ -88,13 +95,13 @@ def verdict_of(view: WalletView) -> Verdict | None:
         known = next((account for account in rest if account.status != "unknown"), None)
         if known is not None and known.status == "healthy":
             also.append(
-                f"Of those that could be assessed: {_verdict(known).far} ({place_of(known.name, known.chain_id)})."
+                f"Of those that could be assessed: {_verdict(known).distance} ({place_of(known.name, known.chain_id)})."
             )
     hidden = view.totals.unknown_accounts - (worst.status == "unknown")
     if hidden:
         also.append(f"{hidden} more {'is' if hidden == 1 else 'are'} unknown and may be worse than what is shown here.")
     also += verdict.also
-    return Verdict(verdict.band, verdict.far, verdict.soon, verdict.fix, tuple(also))
+    return replace(verdict, also=tuple(also))
 
 
 def _verdict(account: AccountView) -> Verdict:
@@ -133,7 +140,7 @@ def _liquidatable(account: AccountView, band: Band) -> Verdict:
             soon=f"{blocked}; {factor}",
             fix=fix_of(account.restore),
         )
-    return Verdict(band, f"Liquidatable now, at {factor}", soon=back, fix=fix_of(account.restore))
+    return Verdict(band, "Liquidatable now", f"at {factor}", back, fix_of(account.restore))
 
 
 def _healthy(account: AccountView, band: Band) -> Verdict:
@@ -142,11 +149,12 @@ def _healthy(account: AccountView, band: Band) -> Verdict:
         price = shown.liquidation_price(nearest.price, nearest.direction)
         verb = "falls" if nearest.direction == "fall" else "rises"
         unit = account.value_currency or ""
-        far = f"{shown.room(nearest.distance)} from liquidation, if {nearest.symbol} {verb} to {price} {unit}".strip()
+        far = f"{shown.room(nearest.distance)} from liquidation"
+        when = f"if {nearest.symbol} {verb} to {price} {unit}".strip()
     else:
-        far = "No single price liquidates it: only several prices moving together can"
+        far, when = "No single price liquidates it:", "only several prices moving together can"
     fix = fix_of(account.restore) if account.restore else "health factor above the target, nothing to restore"
-    return Verdict(band, far, soon=soon_of(account), fix=fix)
+    return Verdict(band, far, when, soon_of(account), fix)
 
 
 def soon_of(account: AccountView) -> str | None:

@@ -77,10 +77,8 @@ class Live {
   listen() {
     if (!window.EventSource) return;
     const source = new EventSource(this.wallet.dataset.stream);
-    const news = () => this.refresh();
     source.onopen = () => { this.connected = true; this.failures = 0; this.refresh(); };
-    source.onmessage = news;
-    source.addEventListener("block", news);
+    source.addEventListener("block", (event) => { if (this.concerns(event.data)) this.refresh(); });
     source.onerror = () => {
       this.connected = false;
       if (source.readyState !== EventSource.CLOSED) return;
@@ -88,6 +86,15 @@ class Live {
       setTimeout(() => this.listen(), RECONNECT[Math.min(this.failures++, RECONNECT.length - 1)]);
     };
     window.addEventListener("pagehide", () => source.close(), { once: true });
+  }
+
+  concerns(data) {
+    try {
+      const chain = JSON.parse(data).chain_id + ":";
+      return this.part().dataset.chains.split(/\s+/).some((entry) => entry.startsWith(chain));
+    } catch {
+      return true; // not understood: better one fetch too many
+    }
   }
 
   poll() {
