@@ -1,0 +1,116 @@
+"""What an Aave deployment answers about accounts at one timestamp."""
+
+from __future__ import annotations
+
+from app.domain.account import AccountSnapshot
+from app.domain.market import MarketQuote
+from app.domain.risk import Health, Restoration, RiskAssessment, RiskStatus
+from app.domain.units import RAY, UINT256_MAX, WAD
+from app.protocols.aave_v3.account_data import available_borrows, average_bps, health_factor_wad, utilization_wad
+from app.protocols.aave_v3.accrual import Accrued
+from app.protocols.aave_v3.assessment import assess
+from app.protocols.aave_v3.records import Confirmation
+from app.protocols.aave_v3.restoration import restore
+from app.protocols.base import PricedState, Truth
+
+_UNKNOWN = Health(RiskStatus.UNKNOWN, None, 0, 0)
+"""Its values are placeholders of the type: nobody shows them with this status."""
+
+
+class AavePrices(PricedState):
+    """A deployment with interest accrued to one timestamp."""
+
+    __slots__ = ("_accrued", "_borrowed_addend", "_confirmation", "_rows", "_rules", "_supplied_addend")
+
+    def __init__(self, accrued: Accrued, confirmation: Confirmation) -> None:
+        self._accrued = accrued
+        self._confirmation = confirmation
+        self._rules = accrued.rules
+        self._supplied_addend = accrued.rules.supplied_addend
+        self._borrowed_addend = accrued.rules.borrowed_addend
+
+    def health(self, snapshot: AccountSnapshot) -> Health:
+        if self._confirmation.failed:
+            return _UNKNOWN
+        rows = self._accrued.rows(snapshot.params[0])
+        supplied_addend, borrowed_addend = self._supplied_addend, self._borrowed_addend
+        collateral = debt = weighted = 0
+        for position in snapshot.positions:
+            borrowed, is_collateral = position.borrowed_raw, position.is_collateral
+            if not (borrowed or is_collateral):
+                continue
+            row = rows[position.market]
+            if row is None or not row[2]:
+                return _UNKNOWN
+            income, debt_index, price, unit, value_addend, threshold, _ = row
+            if is_collateral and threshold is not None:
+                value = (position.supplied_raw * income + supplied_addend) // RAY * price // unit
+                collateral += value
+                weighted += value * threshold
+            if borrowed:
+                debt += ((borrowed * debt_index + borrowed_addend) // RAY * price + value_addend) // unit
+        if not debt:
+            return Health(RiskStatus.NO_DEBT, None, collateral, 0, 0)
+        factor = health_factor_wad(self._rules, collateral, debt, weighted)
+        status = RiskStatus.LIQUIDATABLE if factor < WAD else RiskStatus.HEALTHY
+        return Health(status, factor, collateral, debt, utilization_wad(debt, weighted))
+
+    def assess(self, snapshot: AccountSnapshot) -> RiskAssessment:
+        return assess(self._accrued, self._confirmation, snapshot)
+
+    def truth(self, snapshot: AccountSnapshot) -> Truth | None:
+        """The six numbers of getUserAccountData: collateral, debt and available borrows as value, average
+        threshold and LTV in bps, health factor (2^256 - 1 without debt)."""
+        rows, rules = self._accrued.rows(snapshot.params[0]), self._rules
+        collateral = debt = weighted = lendable = 0
+        for position in snapshot.positions:
+            if not (position.borrowed_raw or position.is_collateral):
+                continue
+            row = rows[position.market]
+            if row is None:
+                return None
+            income, debt_index, price, unit, value_addend, threshold, ltv = row
+            if position.is_collateral and threshold is not None:
+                value = (position.supplied_raw * income + self._supplied_addend) // RAY * price // unit
+                collateral += value
+                weighted += value * threshold
+                lendable += value * ltv
+            if position.borrowed_raw:
+                assets = (position.borrowed_raw * debt_index + self._borrowed_addend) // RAY
+                debt += (assets * price + value_addend) // unit
+        average_ltv = average_bps(collateral, lendable)
+        return (
+            collateral,
+            debt,
+            available_borrows(rules, collateral, debt, average_ltv),
+            average_bps(collateral, weighted),
+            average_ltv,
+            health_factor_wad(rules, collateral, debt, weighted) if debt else UINT256_MAX,
+        )
+
+    def restoration(self, snapshot: AccountSnapshot, target_health_wad: int) -> Restoration:
+        if self._confirmation.failed:
+            return Restoration(target_health_wad, (), ())
+        return restore(self._accrued, snapshot, target_health_wad)
+
+    def with_price(self, market: str, price: int) -> AavePrices:
+        return AavePrices(self._accrued.with_price(market, price), self._confirmation)
+
+    def quotes(self) -> tuple[MarketQuote, ...]:
+        raw = self._accrued.raw
+        quotes: list[MarketQuote] = []
+        for reserve in raw.reserves:
+            price, indices = raw.prices[reserve.code], raw.indices[reserve.code]
+            configuration = raw.configurations[reserve.code]
+            quotes.append(
+                MarketQuote(
+                    reserve.code,
+                    price=price.value or None,
+                    price_updated_at=price.updated_at,
+                    supply_rate_ray=indices.liquidity_rate if indices else None,
+                    borrow_rate_ray=indices.borrow_rate if indices else None,
+                    liquidation_threshold_bps=configuration.threshold_bps if configuration else None,
+                    max_ltv_bps=configuration.ltv_bps if configuration else None,
+                )
+            )
+        return tuple(quotes)

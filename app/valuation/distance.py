@@ -1,0 +1,62 @@
+"""How long an account would take to become liquidatable by interest alone, prices and rates unchanged."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeAlias
+
+from app.domain.account import AccountSnapshot
+from app.domain.risk import RiskStatus
+from app.domain.units import SECONDS_PER_YEAR
+from app.protocols.base import DeploymentState
+
+
+class Horizon(StrEnum):
+    """Answers that are not a number of seconds."""
+
+    NEVER = "never"
+    """No debt, or none that grows."""
+    MORE_THAN_A_YEAR = "more_than_a_year"
+
+
+TimeToLiquidation: TypeAlias = int | Horizon
+
+_FOREVER = 1000 * SECONDS_PER_YEAR
+
+
+def seconds_to_liquidation(
+    state: DeploymentState, snapshot: AccountSnapshot, timestamp: int
+) -> TimeToLiquidation | None:
+    """Seconds from `timestamp` until the exact rule says liquidatable; 0 when it does already, None when unknown.
+
+    The answer t is exact: liquidatable at timestamp + t, not one second before. Supply interest is linear in time
+    and debt interest convex, so what is left of an account's capacity is concave: having turned, it stays turned,
+    and one turn within the year is found by bisection in at most 26 evaluations. Where an account grazes the limit
+    to within its own rounding (versions that truncate the average threshold: 1 bp of its collateral), verdicts may
+    flicker around the turn; then the turn found need not be the very first.
+    """
+    now = state.at(timestamp).health(snapshot)
+    match now.status:
+        case RiskStatus.UNKNOWN:
+            return None
+        case RiskStatus.NO_DEBT:
+            return Horizon.NEVER
+        case RiskStatus.LIQUIDATABLE:
+            return 0
+        case RiskStatus.HEALTHY:
+            pass
+    if not _is_liquidatable(state, snapshot, timestamp + SECONDS_PER_YEAR):
+        later = state.at(timestamp + _FOREVER).health(snapshot)
+        return Horizon.NEVER if later.debt_value == now.debt_value else Horizon.MORE_THAN_A_YEAR
+    healthy, liquidatable = 0, SECONDS_PER_YEAR
+    while liquidatable - healthy > 1:
+        middle = (healthy + liquidatable) // 2
+        if _is_liquidatable(state, snapshot, timestamp + middle):
+            liquidatable = middle
+        else:
+            healthy = middle
+    return liquidatable
+
+
+def _is_liquidatable(state: DeploymentState, snapshot: AccountSnapshot, timestamp: int) -> bool:
+    return state.at(timestamp).health(snapshot).status is RiskStatus.LIQUIDATABLE
