@@ -16,7 +16,7 @@ from app.api.schemas import DeploymentsView, DeploymentView, StatusCounts
 from app.api.wallets import ChainIdQuery, Context
 from app.domain.market import Deployment
 from app.domain.risk import RiskStatus
-from app.store.progress import Backlog, load_backlog
+from app.store.progress import DeploymentBacklog, load_deployment_backlogs
 
 router = APIRouter(tags=["deployments"])
 
@@ -45,7 +45,9 @@ async def load_deployments_view(context: ReadContext, *, chain_id: int | None = 
     async def load_once() -> DeploymentsView:
         async with context.database.read() as session:
             directory = await load_directory(session, context, chain_id)
-            backlog = {k: v for chain in directory.chains for k, v in (await load_backlog(session, chain)).items()}
+            backlog = {
+                k: v for chain in directory.chains for k, v in (await load_deployment_backlogs(session, chain)).items()
+            }
         items = [
             await _deployment(context, deployment, directory.chains[deployment.chain_id], backlog[deployment.id])
             for deployment in directory.deployments.values()
@@ -56,7 +58,9 @@ async def load_deployments_view(context: ReadContext, *, chain_id: int | None = 
     return await restarting(load_once)
 
 
-async def _deployment(context: ReadContext, deployment: Deployment, chain: ChainAt, backlog: Backlog) -> DeploymentView:
+async def _deployment(
+    context: ReadContext, deployment: Deployment, chain: ChainAt, backlog: DeploymentBacklog
+) -> DeploymentView:
     state = counts = None
     if chain.block is not None:
         state = await context.state_at(deployment, chain.block)

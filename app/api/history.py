@@ -140,7 +140,7 @@ def _valued(pasts: Mapping[str, Sequence[AccountMoment]], states: Mapping[int, S
     for unit, past in sorted(pasts.items()):
         points = [_point(moment, states[moment.block.id]) for moment in past]
         known = [state for moment in past if (state := states[moment.block.id]) is not None]
-        currency = known[-1].state.value_currency
+        currency = known[-1].state.value_currency if known else None
         histories.append(AccountHistory(unit=unit, value_currency=currency, points=points))
     return histories
 

@@ -17,7 +17,7 @@ from app.store.blocks import load_head
 from app.store.chains import ChainStatus, load_chains
 from app.store.deployments import load_deployments
 from app.store.engine import ReadSession
-from app.store.progress import load_backlog, load_first
+from app.store.progress import load_deployment_backlogs, load_first
 
 router = APIRouter(tags=["service"])
 
@@ -111,7 +111,7 @@ def _required(context: ReadContext, chains: list[ChainStatusView]) -> list[Chain
 
 async def _chain(session: ReadSession, chain_id: int, status: ChainStatus | None, now: int) -> ChainStatusView:
     head, first = await load_head(session, chain_id), await load_first(session, chain_id)
-    backlog = await load_backlog(session, chain_id)
+    backlog = await load_deployment_backlogs(session, chain_id)
     indexed = None if head is None else head.ref.number
     told = None if status is None else status.head_number
     reason = stale_reason(chain_id, status, head, now)

@@ -33,7 +33,7 @@ _BACKLOG = Query(select(deployments.c.slug, _pending, _unsearched).where(deploym
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
+class DeploymentBacklog:
     """What one deployment still waits for."""
 
     pending_reads: int
@@ -48,7 +48,7 @@ async def load_first(session: ReadSession, chain_id: ChainId) -> StoredBlock | N
     return stored_block(rows[0]) if rows else None
 
 
-async def load_backlog(session: ReadSession, chain_id: ChainId) -> dict[str, Backlog]:
+async def load_deployment_backlogs(session: ReadSession, chain_id: ChainId) -> dict[str, DeploymentBacklog]:
     """The backlog of every deployment of a chain, by deployment id. It counts: not for hot paths."""
     rows = await session.rows(_BACKLOG, chain_id=chain_id)
-    return {slug: Backlog(pending, unsearched) for slug, pending, unsearched in rows}
+    return {slug: DeploymentBacklog(pending, unsearched) for slug, pending, unsearched in rows}
