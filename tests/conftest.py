@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 pytest_plugins: list[str] = [
+    "tests.fixtures.browser",
     "tests.fixtures.database",
     "tests.fixtures.devnet",
 ]
