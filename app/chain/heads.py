@@ -96,13 +96,13 @@ class _Follower:
     async def take(self) -> Header:
         """The newest head not taken yet."""
         while True:
-            await self._filled.wait()
-            self._filled.clear()
             if self._pending is not None:
                 header, self._pending = self._pending, None
                 return header
             if self._fault is not None:
                 raise self._fault
+            self._filled.clear()
+            await self._filled.wait()
 
     def _put(self, header: Header) -> bool:
         """Whether the head is another than the last one."""
