@@ -1,0 +1,152 @@
+"""The `waterline` command: what a person types, and how faults are told to them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app import launch, wiring
+from app.domain.specs import chain_spec
+from app.errors import Fatal, Refused, WaterlineError
+from app.settings import Settings, load_settings
+from app.supervisor import EXIT_FATAL, EXIT_REFUSED
+
+app = typer.Typer(
+    name="waterline",
+    help="How far every on-chain lending and perp position is from liquidation, as of this block.\n\n"
+    "Settings come from the environment and from `.env`; see `.env.example`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+complaints = Console(stderr=True)
+
+
+def main() -> None:
+    """Entry point: runs a command, and turns the project's own failures into one line and an exit status."""
+    try:
+        app()
+    except Refused as error:
+        complaints.print(f"[bold red]Refused:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(EXIT_REFUSED)
+    except Fatal as error:
+        complaints.print(f"[bold red]Stopped:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(EXIT_FATAL)
+    except WaterlineError as error:
+        complaints.print(f"[bold red]Failed:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@app.command()
+def demo() -> None:
+    """A local chain with the real protocol contracts, followed live: the whole product on one machine.
+
+    Starts an embedded Postgres, a local chain with 300 wallets, the indexer, the API and the page. Nothing is kept:
+    Ctrl-C ends every process and removes every file.
+    """
+    _run(lambda settings: launch.demo(settings, console))
+
+
+@app.command()
+def up() -> None:
+    """Follow every chain that has an RPC_URL_<chain id>, and serve the API and the page.
+
+    One process a chain and one for serving; they are restarted when they crash and end together. Without
+    DATABASE_URL an embedded Postgres keeps its files under DATA_DIR.
+    """
+    _run(lambda settings: launch.up(settings, console))
+
+
+@app.command()
+def index(
+    chain: Annotated[int, typer.Option(help="Id of the chain to follow; needs RPC_URL_<id>.")],
+    progress: Annotated[bool | None, typer.Option(help="Show how the search of old blocks proceeds.")] = None,
+) -> None:
+    """Follow one chain and write what it does to Postgres. A second instance stands by and takes over.
+
+    Old blocks are searched for accounts while new ones are followed; it goes on where it was stopped.
+    """
+    if progress if progress is not None else console.is_terminal:
+        bar, on_scan = wiring.scan_progress(console)
+        with bar:
+            _run(lambda settings: wiring.index(settings, chain, on_scan))
+    else:
+        _run(lambda settings: wiring.index(settings, chain, None))
+
+
+@app.command()
+def serve() -> None:
+    """Serve the REST API and the lookup page from Postgres. Needs no node."""
+    _run(wiring.serve)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database schema to this version. `up`, `demo` and `index` do it by themselves."""
+    _run(wiring.migrate)
+
+
+@app.command()
+def devnet(
+    port: Annotated[int | None, typer.Option(help="Port of the JSON-RPC endpoint. Default: DEVNET_PORT.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed gives the same history. Default: DEVNET_SEED.")
+    ] = None,
+    wallets: Annotated[int | None, typer.Option(help="How many wallets. Default: DEVNET_WALLETS.")] = None,
+    block_seconds: Annotated[float, typer.Option(help="Seconds between blocks.")] = 2.0,
+    deployments_file: Annotated[Path, typer.Option(help="Where to write what was deployed.")] = Path("devnet.json"),
+    guide_file: Annotated[Path | None, typer.Option(help="Where to write which wallets are worth looking at.")] = None,
+) -> None:
+    """A local chain with the real Aave contracts, a population of wallets, moving prices and a liquidator."""
+    settings = load_settings()
+    wiring.devnet(
+        port=port or settings.devnet_port,
+        seed=settings.devnet_seed if seed is None else seed,
+        wallets=wallets or settings.devnet_wallets,
+        block_seconds=block_seconds,
+        deployments_file=deployments_file,
+        guide_file=guide_file,
+        console=console,
+    )
+
+
+@app.command()
+def protocols() -> None:
+    """List every deployment this installation knows: where it is, and from which block it is followed."""
+    table = Table(title="Deployments", header_style="bold")
+    for column in ("id", "chain", "from block"):
+        table.add_column(column, justify="right" if column == "from block" else "left", no_wrap=True)
+    table.add_column("name")
+    table.add_column("contract", overflow="fold")
+    for deployment in wiring.known_deployments(load_settings()):
+        chain = f"{chain_spec(deployment.chain_id).name} ({deployment.chain_id})"
+        start = f"{deployment.start_block:,}" if deployment.start_block else "genesis"
+        table.add_row(deployment.id, chain, start, deployment.name, str(deployment.address))
+    console.print(table)
+
+
+@app.command()
+def status() -> None:
+    """How far each followed chain has been indexed, how old that is, and what troubles it."""
+    _run(lambda settings: wiring.print_status(settings, console))
+
+
+def _run(command: Callable[[Settings], Coroutine[None, None, int | None]]) -> None:
+    """Load the settings, set up logging, run one command to its end and exit with its status."""
+    settings = load_settings()
+    logging.basicConfig(
+        level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    # These libraries log whole URLs, which may hold keys.
+    for noisy in ("aiohttp", "httpx", "web3", "websockets", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    raise typer.Exit(asyncio.run(command(settings)) or 0)

@@ -1,0 +1,156 @@
+"""`waterline up` and `waterline demo`: everything on one machine, as child processes that end together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+from rich.console import Console
+
+from app import wiring
+from app.errors import Refused, Retryable
+from app.settings import SecretUrl, Settings, environment_with
+from app.store.embedded import EmbeddedPostgres
+from app.store.migrate import upgrade
+from app.supervisor import ChildSpec, Supervisor
+
+DEVNET_CHAIN_ID = 31337
+_READY_SECONDS = 180
+
+
+async def up(settings: Settings, console: Console) -> int:
+    """Follow every configured chain and serve; returns the exit status.
+
+    Raises:
+        Refused: no chain is configured, one has no deployment, a port is taken, or an endpoint is of another chain.
+    """
+    if not settings.chains:
+        raise Refused("no chain to follow: set RPC_URL_<chain id>, such as RPC_URL_1, or try `waterline demo`")
+    for chain_id in settings.chains:
+        wiring.followed_deployments(settings, chain_id)
+    _require_free_port(settings.host, settings.port, "PORT")
+    with _database(settings, settings.data_dir / "postgres") as database_url:
+        for chain in settings.chains.values():
+            await wiring.verify_chain(chain)
+        await _migrate(database_url)
+        environ = environment_with(DATABASE_URL=database_url.reveal())
+
+        async def start(children: Supervisor) -> None:
+            for chain_id in settings.chains:
+                await children.start(_part(environ, "index", "--chain", str(chain_id), "--no-progress", vital=False))
+            await children.start(_part(environ, "serve"))
+            console.print(f"Waterline: http://{settings.host}:{settings.port}/", highlight=False)
+
+        async with Supervisor() as children:
+            return await children.run(start(children))
+
+
+async def demo(settings: Settings, console: Console) -> int:
+    """A local chain with the real contracts, followed and served, out of a folder that is removed at the end."""
+    _require_free_port(settings.host, settings.port, "PORT")
+    _require_free_port("127.0.0.1", settings.devnet_port, "DEVNET_PORT")
+    with tempfile.TemporaryDirectory(prefix="waterline-demo-", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o711)  # noqa: S103 - the database server's own user has to pass through, not to list
+        deployments_file, guide_file = Path(folder) / "deployments.json", Path(folder) / "guide.json"
+        environ = environment_with(
+            DEPLOYMENTS="",
+            DEPLOYMENTS_FILE="",
+            LOG_LEVEL=settings.log_level if "log_level" in settings.model_fields_set else "WARNING",
+            **{f"RPC_URL_{DEVNET_CHAIN_ID}": f"http://127.0.0.1:{settings.devnet_port}"},
+            **{f"WS_URL_{DEVNET_CHAIN_ID}": f"ws://127.0.0.1:{settings.devnet_port}"},
+        )
+        files = ("--deployments-file", str(deployments_file), "--guide-file", str(guide_file))
+
+        async def start(children: Supervisor) -> None:
+            with console.status("Building a local chain with the real Aave contracts and its population"):
+                await children.start(_part(environ, "devnet", *files))
+                await _until_file(guide_file)
+            with console.status("Starting the database"):
+                postgres = await asyncio.to_thread(resources.enter_context, _embedded(Path(folder) / "postgres"))
+                await _migrate(postgres)
+                environ.update(DATABASE_URL=postgres.reveal(), DEPLOYMENTS_FILE=str(deployments_file))
+            with console.status("Indexing"):
+                await children.start(_part(environ, "index", "--chain", str(DEVNET_CHAIN_ID), "--no-progress"))
+                await children.start(_part(environ, "serve"))
+                await _until_ready(f"http://{settings.host}:{settings.port}")
+            _print_guide(console, settings, json.loads(guide_file.read_text()))
+
+        with contextlib.ExitStack() as resources:
+            async with Supervisor() as children:
+                return await children.run(start(children))
+
+
+def _part(environ: dict[str, str], command: str, *arguments: str, vital: bool = True) -> ChildSpec:
+    """One part of Waterline as a child process. `environ` is read when the child starts."""
+    return ChildSpec(command, (sys.executable, "-m", "app", command, *arguments), environ, vital)
+
+
+@contextlib.contextmanager
+def _database(settings: Settings, data_dir: Path) -> Iterator[SecretUrl]:
+    """DATABASE_URL, or an embedded Postgres that lives as long as the block."""
+    if settings.database_url is not None:
+        yield settings.database_url
+    else:
+        with _embedded(data_dir) as url:
+            yield url
+
+
+@contextlib.contextmanager
+def _embedded(data_dir: Path) -> Iterator[SecretUrl]:
+    with EmbeddedPostgres(data_dir.absolute()) as postgres:
+        yield SecretUrl(postgres.url)
+
+
+async def _migrate(url: SecretUrl) -> None:
+    try:
+        await asyncio.to_thread(upgrade, url.reveal())
+    except Retryable as error:
+        raise Refused(f"DATABASE_URL: {error}") from error
+
+
+def _require_free_port(host: str, port: int, setting: str) -> None:
+    """Refuse to start when somebody else already listens there."""
+    with contextlib.closing(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Refused(f"{setting}={port}: cannot listen on {host}: {error.strerror}; choose another") from error
+
+
+async def _until_file(path: Path) -> None:
+    """Wait for a child to finish its work; if the child ends instead, the supervisor cancels this."""
+    while not await asyncio.to_thread(path.exists):  # noqa: ASYNC110 - the file is another process's
+        await asyncio.sleep(0.1)
+
+
+async def _until_ready(base_url: str) -> None:
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+        asyncio.timeout(_READY_SECONDS),
+    ):
+        while True:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with session.get(f"{base_url}/ready") as answer:
+                    if answer.status == 200:
+                        return
+            await asyncio.sleep(0.2)
+
+
+def _print_guide(console: Console, settings: Settings, guide: list[dict[str, str]]) -> None:
+    base = f"http://{settings.host}:{settings.port}"
+    console.print(f"\n[bold]Waterline[/] is at {base}/", highlight=False)
+    console.print(f"  API  {base}/v1/status    contract {base}/openapi.json", highlight=False)
+    console.print(f"  node http://127.0.0.1:{settings.devnet_port}    chain id {DEVNET_CHAIN_ID}\n", highlight=False)
+    console.print("Three wallets worth looking at:", highlight=False)
+    for entry in guide:
+        console.print(f"  {base}/wallet/{entry['wallet']}\n      {entry['why']}", highlight=False)
+    console.print("\nPrices move, users act, a liquidator works. Ctrl-C ends everything and keeps nothing.\n")

@@ -1,0 +1,254 @@
+"""Puts the parts together: the only file that knows all of them. One function a command of `app.cli`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+import uvicorn
+from prometheus_client import start_http_server
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from app.api.app import create_app
+from app.api.deps import ApiOptions
+from app.api.source import ReadPath
+from app.api.status import load_status_view
+from app.chain.faults import WrongChain
+from app.chain.heads import follow_heads
+from app.chain.reader import ChainReader
+from app.chain.rpc import Rpc
+from app.domain.market import Deployment
+from app.domain.specs import chain_spec
+from app.errors import Refused, Retryable
+from app.indexer.loop import Indexer
+from app.indexer.metrics import IndexerMetrics
+from app.indexer.scan import OnScan, ScanProgress
+from app.protocols.registry import adapters
+from app.settings import ChainSettings, Settings
+from app.store.engine import Database
+from app.store.migrate import upgrade, verify_schema
+from app.web.routes import mount_pages
+from devnet import demo as local_chain
+
+_SHUTDOWN_SECONDS = 5
+
+
+def known_deployments(settings: Settings) -> list[Deployment]:
+    """Every deployment of every adapter and of DEPLOYMENTS_FILE, narrowed to DEPLOYMENTS when that is set.
+
+    Raises:
+        Refused: an id is unknown or taken twice, or a protocol has no adapter.
+    """
+    built_in = [deployment for adapter in adapters().values() for deployment in adapter.deployments()]
+    by_id: dict[str, Deployment] = {}
+    for deployment in (*built_in, *settings.extra_deployments):
+        if deployment.id in by_id:
+            raise Refused(f"DEPLOYMENTS_FILE: the id {deployment.id!r} is already taken")
+        if deployment.protocol not in adapters():
+            names = ", ".join(sorted(adapters()))
+            raise Refused(f"DEPLOYMENTS_FILE: {deployment.id}: no protocol {deployment.protocol!r}; there are: {names}")
+        by_id[deployment.id] = deployment
+    unknown = set(settings.deployments) - set(by_id)
+    if unknown:
+        raise Refused(f"DEPLOYMENTS: unknown: {', '.join(sorted(unknown))}; see `waterline protocols`")
+    chosen = set(settings.deployments or by_id)
+    return sorted((by_id[one] for one in chosen), key=lambda deployment: (deployment.chain_id, deployment.id))
+
+
+def followed_deployments(settings: Settings, chain_id: int) -> list[Deployment]:
+    """The known deployments of one chain.
+
+    Raises:
+        Refused: there is none, so following that chain would do nothing.
+    """
+    found = [deployment for deployment in known_deployments(settings) if deployment.chain_id == chain_id]
+    if not found:
+        raise Refused(f"RPC_URL_{chain_id}: no deployment is known on chain {chain_id}; see `waterline protocols`")
+    return found
+
+
+async def verify_chain(chain: ChainSettings) -> None:
+    """Make sure that an endpoint serves the chain its setting names. An endpoint that is silent now passes.
+
+    Raises:
+        Refused: it serves another chain, or one without Multicall3.
+    """
+    async with _reader(chain) as reader:
+        try:
+            await reader.verify()
+        except WrongChain as error:
+            raise Refused(f"RPC_URL_{chain.chain_id}: {error}") from error
+        except Retryable:
+            return  # the indexer keeps trying, and says so
+
+
+async def index(settings: Settings, chain_id: int, on_scan: OnScan | None) -> None:
+    """Follow one chain until SIGINT or SIGTERM."""
+    chain = settings.require_chain(chain_id)
+    deployments = followed_deployments(settings, chain_id)
+    url = settings.require_database_url().reveal()
+    await verify_chain(chain)
+    await asyncio.to_thread(upgrade, url)
+    if settings.metrics_port is not None:
+        start_http_server(settings.metrics_port, settings.host)
+    ws_url = chain.ws_url.reveal() if chain.ws_url else None
+    database = Database(url, role=f"waterline index {chain_id}")
+    try:
+        async with _reader(chain) as reader:
+            indexer = Indexer(
+                reader,
+                database,
+                chain_spec(chain_id),
+                deployments,
+                lambda: follow_heads(reader, ws_url, settings.poll_seconds),
+                metrics=IndexerMetrics(),
+                on_scan=on_scan,
+            )
+            await _until_signal(indexer.run())
+    finally:
+        await database.dispose()
+
+
+async def serve(settings: Settings) -> None:
+    """Serve the API and the page until SIGINT or SIGTERM."""
+    database = Database(settings.require_database_url().reveal(), role="waterline serve")
+    try:
+        async with database.read() as session:
+            await verify_schema(session)
+        app = create_app(database, ApiOptions(chain_ids=tuple(settings.chains)))
+        mount_pages(app, ReadPath(app.state.read_context))
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        )
+        server = _Server(config)
+
+        def end(_: asyncio.Task[None]) -> None:
+            app.state.read_context.stream.close()  # event streams would keep the server waiting
+            server.should_exit = True
+
+        await _until_signal(server.serve(), end)
+    finally:
+        await database.dispose()
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the database schema to this version."""
+    await asyncio.to_thread(upgrade, settings.require_database_url().reveal())
+
+
+async def print_status(settings: Settings, console: Console) -> int:
+    """What the store knows of each chain, as a table. 0 when every configured chain is fresh, else 1."""
+    database = Database(settings.require_database_url().reveal(), role="waterline status")
+    try:
+        app = create_app(database, ApiOptions(chain_ids=tuple(settings.chains)))
+        view = await load_status_view(app.state.read_context)
+    finally:
+        await database.dispose()
+    table = Table(title="Chains", header_style="bold")
+    for column in ("chain", "indexed", "head", "behind", "age s", "to read", "to search", "state"):
+        table.add_column(column, justify="left" if column in ("chain", "state") else "right")
+    for chain in view.chains:
+        numbers = (chain.indexed_number, chain.head_number, chain.blocks_behind, chain.lag_seconds)
+        backlog = (chain.pending_reads, chain.scan_remaining_blocks)
+        cells = ["-" if number is None else f"{number:,}" for number in (*numbers, *backlog)]
+        table.add_row(f"{chain.chain} ({chain.chain_id})", *cells, chain.stale_reason or "fresh")
+    console.print(table)
+    return 0 if view.ready else 1
+
+
+def devnet(
+    *,
+    port: int,
+    seed: int,
+    wallets: int,
+    block_seconds: float,
+    deployments_file: Path,
+    guide_file: Path | None,
+    console: Console,
+) -> None:
+    """Run the local chain until SIGINT or SIGTERM."""
+
+    def announce(ready: local_chain.Ready) -> None:
+        console.print(f"chain {ready.chain_id} at {ready.rpc_url}, deployments in {ready.deployments_file}")
+        for what, wallet in ready.wallets:
+            console.print(f"  {wallet}  {what}", highlight=False)
+        if guide_file is not None:
+            guide = [{"wallet": str(wallet), "why": what} for what, wallet in ready.wallets]
+            partial = guide_file.with_suffix(".partial")
+            partial.write_text(json.dumps(guide))
+            partial.rename(guide_file)
+
+    local_chain.run(port, seed, wallets, block_seconds, deployments_file, announce)
+
+
+def scan_progress(console: Console) -> tuple[Progress, OnScan]:
+    """A progress bar for the search of old logs, and what to call after each piece of it."""
+    columns = (
+        TextColumn("searching old blocks"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[found]} accounts, {task.fields[rate]} blocks/s"),
+        TimeRemainingColumn(),
+    )
+    progress = Progress(*columns, console=console)
+    task = progress.add_task("scan", total=None, found="0", rate="-")
+
+    def on_scan(state: ScanProgress) -> None:
+        progress.update(
+            task,
+            total=state.blocks_total,
+            completed=state.blocks_done,
+            found=f"{state.accounts_found:,}",
+            rate=f"{state.blocks_per_second:,.0f}",
+        )
+
+    return progress, on_scan
+
+
+@asynccontextmanager
+async def _reader(chain: ChainSettings) -> AsyncIterator[ChainReader]:
+    reader = ChainReader(Rpc(chain.rpc_url.reveal()), chain_spec(chain.chain_id))
+    try:
+        yield reader
+    finally:
+        await reader.aclose()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers of its own: signals are this module's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+
+
+async def _until_signal(work: Coroutine[None, None, None], end: Callable[[asyncio.Task[None]], None] = _cancel) -> None:
+    """Do `work` until it ends by itself or SIGINT or SIGTERM asks `end` to end it."""
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, end, task)
+    try:
+        await asyncio.wait((task,))
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+        task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
