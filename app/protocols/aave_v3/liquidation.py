@@ -31,7 +31,7 @@ from app.protocols.boundary import least, least_unbounded
 MAX_PRICE = 2**128
 """No price beyond this is looked at."""
 
-_SCAN_LIMIT = 2048
+_SCAN_LIMIT = 4096
 _PLATEAU_LIMIT = 512
 
 
