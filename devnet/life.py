@@ -21,6 +21,9 @@ JUMP_CHANCE = 0.02
 JUMP_HOURS = (1, 72)
 ADMIN_CHANCE = 0.03
 USERS_PER_BLOCK = (0, 0, 1, 1, 2, 3)
+"""How many act in each deployment: one of these is drawn each block."""
+STRIPES = 3
+"""The liquidator looks at one part of this many of the wallets a block: asking for all of them is most of the work."""
 LIQUIDATIONS_PER_BLOCK = 3
 """In each deployment."""
 
@@ -61,9 +64,10 @@ class Life:
         deployments: Sequence[Deployed],
         wallets: Sequence[Address],
         tokens: Mapping[str, Token],
+        users_per_block: Sequence[int] = USERS_PER_BLOCK,
     ) -> None:
         self._chain, self._rng, self._deployments = chain, rng, deployments
-        self._wallets, self._tokens = wallets, tokens
+        self._wallets, self._tokens, self._users_per_block = wallets, tokens, users_per_block
         self._admin = Admin()
 
     @property
@@ -79,10 +83,11 @@ class Life:
         """Mine one block: liquidations first, as liquidators outbid users; then users, prices, configuration."""
         chain, rng = self._chain, self._rng
         jump = rng.randint(*JUMP_HOURS) * HOUR if rng.random() < JUMP_CHANCE and jumps and timestamp is None else 0
+        looked_at = self._wallets[chain.number % STRIPES :: STRIPES]
         for deployed in self._deployments:
-            liquidator.queue_liquidations(chain, deployed, self._wallets, LIQUIDATIONS_PER_BLOCK)
+            liquidator.queue_liquidations(chain, deployed, looked_at, LIQUIDATIONS_PER_BLOCK)
         for deployed in self._deployments:
-            acting = rng.sample(self._wallets, min(rng.choice(USERS_PER_BLOCK), len(self._wallets)))
+            acting = rng.sample(self._wallets, min(rng.choice(self._users_per_block), len(self._wallets)))
             queue_user_actions(chain, rng, deployed, acting, self._wallets)
         moved = next_prices(rng, self.prices())
         self.queue_prices(moved)

@@ -19,7 +19,7 @@ from devnet.cache import write_atomically
 from devnet.chain import DevChain, Mined
 from devnet.deployed import Deployed, Reserve
 from devnet.kinds import Plan, make_plans
-from devnet.life import Life, LifeState, Step
+from devnet.life import USERS_PER_BLOCK, Life, LifeState, Step
 from devnet.node import NodeClient
 
 GENESIS_TIMESTAMP = 1_750_000_000
@@ -49,6 +49,7 @@ class World:
         block_seconds: int = 12,
         start_timestamp: int = GENESIS_TIMESTAMP,
         keep_states: int = 128,
+        users_per_block: Sequence[int] = USERS_PER_BLOCK,
     ) -> None:
         """Start the node, deploy both Aave versions, and populate them (a second or two).
 
@@ -59,6 +60,7 @@ class World:
             block_seconds: between two ordinary blocks.
             start_timestamp: of the genesis block.
             keep_states: how many blocks back state can be read and blocks rolled back.
+            users_per_block: how many users act in each deployment; one of the numbers is drawn each block.
 
         Raises:
             DevnetUnavailable: set-up has not been done and cannot be done now.
@@ -78,7 +80,7 @@ class World:
             self._deployed: dict[str, Deployed] = {deployed.id: deployed for deployed in installed}
             self.wallets: list[Address] = population.make_wallets(seed, wallets)
             self.plans: list[Plan] = make_plans(rng, self.wallets, installed)
-            self._life = Life(self.chain, rng, installed, self.wallets, self.tokens)
+            self._life = Life(self.chain, rng, installed, self.wallets, self.tokens, users_per_block)
             self.refused_at_start = self._populate()
         except BaseException:
             self.anvil.stop()
@@ -132,8 +134,8 @@ class World:
     def step(self, *, timestamp: int | None = None, jumps: bool = True, admin: bool = True) -> Step:
         """One mined block of random life.
 
-        First the liquidator's calls on whoever the contract says is below 1, then users, then prices, and rarely a
-        change of configuration. Sometimes hours or days pass at once.
+        First the liquidator's calls on whoever the contract says is below 1 (he finds everybody within three
+        blocks), then users, then prices, and rarely a change of configuration. Sometimes hours or days pass at once.
 
         Args:
             timestamp: of the block; None lets the seed decide.
