@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -68,6 +69,7 @@ def create_app(
         app.add_exception_handler(error, _answer_problem)
     for resource in (wallets, history, accounts, deployments, markets, status, events, docs):
         app.include_router(resource.router)
+    app.openapi = cache(lambda: docs.describe(app))  # type: ignore[method-assign]
     return app
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.openapi.utils import get_openapi
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from app.api.problems import KINDS, NOT_FOUND, ApiProblem
+from app.api.schemas_status import Problem
 
 router = APIRouter(include_in_schema=False)
 
@@ -18,6 +20,13 @@ _STYLE = (
     "@media(prefers-color-scheme:dark){body{color:#e4e6e8;background:#14171a}a{color:#8ab8e8}}"
 )
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with the schema of problems that no route returns as its model."""
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    document["components"]["schemas"][Problem.__name__] = Problem.model_json_schema()
+    return document
 
 
 @router.get("/docs")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from app.api.addresses import to_checksum
 from app.api.schemas import (
     AccountView,
@@ -19,6 +21,7 @@ from app.domain.risk import LiquidationPrice, PositionRisk, Remedy, Restoration
 from app.domain.units import format_units
 from app.valuation import assess
 from app.valuation.assess import AccountAssessment, StateAt
+from app.valuation.distance import Horizon, TimeToLiquidation
 
 WAD_DECIMALS = 18
 RAY_DECIMALS = 27
@@ -68,13 +71,17 @@ def account_view(account: AccountAssessment, deployment: Deployment, as_of: AsOf
         max_ltv=decimal(risk.max_ltv_bps, BPS_DECIMALS),
         utilization=decimal(risk.utilization_wad, WAD_DECIMALS),
         debt_to_collateral=decimal(risk.debt_to_collateral_wad, WAD_DECIMALS),
-        seconds_to_liquidation=account.time_to_liquidation,
+        seconds_to_liquidation=_time(account.time_to_liquidation),
         positions=positions,
         liquidation_prices=[] if state is None else _nearest_first(risk.positions, state),
         restore=_restore(account.restoration, state),
         read_at_block=account.read_at_block,
         as_of=as_of,
     )
+
+
+def _time(time: TimeToLiquidation | None) -> int | Literal["never", "more_than_a_year"] | None:
+    return time.value if isinstance(time, Horizon) else time
 
 
 def _position(position: PositionRisk, state: StateAt) -> PositionView:

@@ -105,7 +105,7 @@ class Site:
     async def get(self, path: str, **parameters: object) -> httpx.Response:
         """GET with query parameters; those that are None are left out."""
         given = {name: str(value) for name, value in parameters.items() if value is not None}
-        return await self.client.get(path, params=given)
+        return await self.client.get(path, params=given or None)
 
 
 def open_site(database: Database, options: ApiOptions | None = None) -> Site:
