@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
+from operator import attrgetter
 from typing import Final
 
 from app.chain.bloom import bloom_allows, bloom_explained, bloom_tells
@@ -115,8 +116,8 @@ def _in_order(logs: list[Log]) -> list[Log]:
     Raises:
         LogsDoubtful: two logs share an index.
     """
-    logs.sort(key=lambda log: (log.block_number, log.log_index))
+    logs.sort(key=attrgetter("block_number", "log_index"))
     for before, after in pairwise(logs):
-        if (before.block_number, before.log_index) == (after.block_number, after.log_index):
+        if before.log_index == after.log_index and before.block_number == after.block_number:
             raise LogsDoubtful(f"block {after.block_number}: two logs with index {after.log_index} in the answer")
     return logs

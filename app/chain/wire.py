@@ -7,14 +7,17 @@ most logs of a block share their block, transaction, contract and event.
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterable
+import gc
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from app.chain.faults import LogsDoubtful, Malformed
 from app.domain.chain import Address, BlockRef, ChainId, Hash32, Log, LogFilter
+
+T = TypeVar("T")
 
 BLOOM_BYTES: Final = 256
 
@@ -89,31 +92,60 @@ def decode_logs(raw: msgspec.Raw | bytes) -> list[Log]:
         raise Malformed(f"not a list of logs: {error}") from None
     if found is None:
         raise Malformed("null instead of a list of logs")
-    words: dict[str, Hash32] = {}
-    addresses: dict[str, Address] = {}
-    numbers: dict[str, int] = {}
-    logs: list[Log] = []
+    collecting = gc.isenabled()
+    gc.disable()  # thousands of new objects and no garbage: collections in between only cost time
     try:
-        for entry in found:
-            block_number, block_hash, transaction = entry.blockNumber, entry.blockHash, entry.transactionHash
-            if entry.removed or block_number is None or block_hash is None or transaction is None:
-                raise LogsDoubtful("the node answered with a log that is not in a block")
-            if entry.logIndex is None:
-                raise LogsDoubtful("the node answered with a log that has no index")
-            logs.append(
-                Log(
-                    addresses.get(entry.address) or _remember_address(addresses, entry.address),
-                    tuple([words.get(topic) or _remember_word(words, topic) for topic in entry.topics]),
-                    _data(entry.data),
-                    numbers.get(block_number) or _remember_number(numbers, block_number),
-                    words.get(block_hash) or _remember_word(words, block_hash),
-                    words.get(transaction) or _remember_word(words, transaction),
-                    int(entry.logIndex, 16),
-                )
-            )
+        return _domain_logs(found)
     except ValueError as error:
         raise Malformed(f"not a log: {error}") from None
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _domain_logs(found: list[_LogJson]) -> list[Log]:
+    addresses: _Known[Address] = _Known(Address.from_hex)
+    words: _Known[Hash32] = _Known(Hash32.from_hex)
+    numbers: _Known[int] = _Known(_quantity)
+    from_hex = bytes.fromhex
+    logs: list[Log] = []
+    for entry in found:
+        number, block, transaction, index = entry.blockNumber, entry.blockHash, entry.transactionHash, entry.logIndex
+        if entry.removed or number is None or block is None or transaction is None or index is None:
+            raise LogsDoubtful("the node answered with a log that is not in a block")
+        data = entry.data
+        if data[:2] != "0x":
+            raise ValueError(f"expected 0x-prefixed hex, got {data[:80]!r}")
+        logs.append(
+            Log(
+                addresses[entry.address],
+                tuple([words[topic] for topic in entry.topics]),
+                from_hex(data[2:]),
+                numbers[number],
+                words[block],
+                words[transaction],
+                numbers[index],
+            )
+        )
     return logs
+
+
+class _Known(dict[str, T]):
+    """Parsed values by their text: a dict that parses what it does not hold yet."""
+
+    __slots__ = ("_parse",)
+
+    def __init__(self, parse: Callable[[str], T]) -> None:
+        super().__init__()
+        self._parse = parse
+
+    def __missing__(self, text: str) -> T:
+        value = self[text] = self._parse(text)
+        return value
+
+
+def _quantity(text: str) -> int:
+    return int(text, 16)
 
 
 def decode_bytes(raw: msgspec.Raw | bytes) -> bytes:
@@ -153,21 +185,3 @@ def log_params(log_filter: LogFilter, where: bytes) -> bytes:
 def _hex_list(values: Iterable[bytes]) -> bytes:
     """Sorted, so that equal filters make equal requests."""
     return b",".join([b'"0x%b"' % binascii.hexlify(value) for value in sorted(values)])
-
-
-def _remember_address(known: dict[str, Address], text: str) -> Address:
-    return known.setdefault(text, Address.from_hex(text))
-
-
-def _remember_word(known: dict[str, Hash32], text: str) -> Hash32:
-    return known.setdefault(text, Hash32.from_hex(text))
-
-
-def _remember_number(known: dict[str, int], text: str) -> int:
-    return known.setdefault(text, int(text, 16))
-
-
-def _data(text: str) -> bytes:
-    if text[:2] != "0x":
-        raise ValueError(f"expected 0x-prefixed hex, got {text[:80]!r}")
-    return bytes.fromhex(text[2:])
