@@ -155,10 +155,14 @@ class World:
         """
         return self.step(timestamp=max(int(time.time()), self.chain.timestamp + 1))
 
-    def set_price(self, symbol: str, price: int) -> Mined:
-        """Set a price (USD, 8 decimals) by a transaction in a block of its own. Both deployments share the feeds."""
+    def set_price(self, symbol: str, price: int, *, timestamp: int | None = None) -> Mined:
+        """Set a price (USD, 8 decimals) by a transaction in a block of its own. Both deployments share the feeds.
+
+        Args:
+            timestamp: of the block; that of the last block is allowed, and then no interest accrues in between.
+        """
         self._life.queue_prices({symbol: price})
-        return self.chain.mine()
+        return self.chain.mine(timestamp)
 
     def break_feed(self, symbol: str, *, reverting: bool = True) -> Mined:
         """Let every read of a feed revert, or work again, by a transaction in a block of its own."""
