@@ -11,7 +11,7 @@ from multicall.constants import MULTICALL3_BYTECODE
 from app.domain.chain import Address, CallResult, ContractCall, Hash32, Returned, Reverted
 from app.errors import Fatal
 from devnet.artifacts import Artifact
-from devnet.codec import Value, arguments_data, call_data, created_address
+from devnet.codec import Value, aggregate_data, arguments_data, call_data, created_address
 from devnet.node import Json, NodeClient, NodeError, integer
 
 MULTICALL3 = Address.from_hex("0xcA11bde05977b3631167028862bE2a173976CA11")
@@ -157,9 +157,12 @@ class DevChain:
         """All `calls` at one block by Multicall3, in order."""
         results: list[CallResult] = []
         for start in range(0, len(calls), CALLS_PER_ROUND):
-            chunk = [(call.target, True, call.data) for call in calls[start : start + CALLS_PER_ROUND]]
-            data = self.call(MULTICALL3, "aggregate3((address,bool,bytes)[])", chunk, block_number=block_number)
-            results += _aggregate3_results(data, len(chunk))
+            chunk = calls[start : start + CALLS_PER_ROUND]
+            request = ContractCall(MULTICALL3, aggregate_data(chunk, may_fail=True))
+            answer = self.try_call(request, block_number=block_number)
+            if isinstance(answer, Reverted):
+                raise Fatal(f"Multicall3 itself reverted: 0x{answer.data.hex()}")
+            results += _aggregate3_results(answer.data, len(chunk))
         return results
 
     def rollback(self, depth: int) -> None:

@@ -9,7 +9,7 @@ from eth_abi.abi import decode, encode
 from eth_abi.grammar import TupleType, parse
 from eth_utils.crypto import keccak
 
-from app.domain.chain import Address
+from app.domain.chain import Address, ContractCall
 
 Value = object
 """What eth_abi takes and gives: int, bool, str, bytes, and sequences of them."""
@@ -40,6 +40,28 @@ def call_data(signature: str, *arguments: Value) -> bytes:
 def arguments_data(types: Sequence[str], *arguments: Value) -> bytes:
     """Encoded arguments alone, as a constructor wants them."""
     return encode(types, arguments)
+
+
+def wallet_call_data(signature: str, wallet: Address) -> bytes:
+    """`call_data` of a function of one address, many times faster."""
+    return _signature(signature)[0] + bytes(12) + wallet
+
+
+def aggregate_data(calls: Sequence[ContractCall], *, may_fail: bool) -> bytes:
+    """Calldata of Multicall3's aggregate3((address,bool,bytes)[]), many times faster than the general encoder."""
+    flag = int(may_fail).to_bytes(32)
+    bodies = []
+    for call in calls:
+        padding = bytes(-len(call.data) % 32)
+        head = bytes(12) + call.target + flag + (0x60).to_bytes(32) + len(call.data).to_bytes(32)
+        bodies.append(head + call.data + padding)
+    offset = 32 * len(bodies)
+    offsets = []
+    for body in bodies:
+        offsets.append(offset.to_bytes(32))
+        offset += len(body)
+    selector = _signature("aggregate3((address,bool,bytes)[])")[0]
+    return b"".join((selector, (0x20).to_bytes(32), len(bodies).to_bytes(32), *offsets, *bodies))
 
 
 def decoded(tuple_text: str, data: bytes) -> tuple[Value, ...]:

@@ -6,12 +6,12 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from app.domain.chain import Address, Hash32
+from app.domain.chain import Address, ContractCall, Hash32
 from devnet import liquidator, pool
 from devnet.admin import Admin, Pending
 from devnet.assets import FEEDER, Token
 from devnet.chain import MULTICALL3, DevChain
-from devnet.codec import call_data
+from devnet.codec import aggregate_data, call_data
 from devnet.deployed import Deployed
 from devnet.prices import next_prices
 from devnet.users import queue_user_actions
@@ -119,6 +119,6 @@ class Life:
         One, because the node keeps some 20 kB of every transaction for ever.
         """
         if prices:
-            calls = [(self._tokens[s].feed, False, call_data("set(int256)", price)) for s, price in prices.items()]
-            data = call_data("aggregate3((address,bool,bytes)[])", calls)
+            calls = [ContractCall(self._tokens[s].feed, call_data("set(int256)", p)) for s, p in prices.items()]
+            data = aggregate_data(calls, may_fail=False)
             self._chain.send(FEEDER, MULTICALL3, data, gas=2_000_000, label=f"prices {' '.join(prices)}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.domain.chain import Address, ContractCall, Returned
 from app.errors import Fatal
 from devnet.chain import DevChain
-from devnet.codec import call_data, words
+from devnet.codec import call_data, wallet_call_data, words
 from devnet.deployed import Deployed
 
 MAX_UINT256 = 2**256 - 1
@@ -99,7 +99,7 @@ def read_account_data(
     chain: DevChain, d: Deployed, wallets: Sequence[Address], block_number: int | None = None
 ) -> list[AccountData | None]:
     """getUserAccountData of each wallet at one block; None where it reverts (a broken price feed)."""
-    calls = [ContractCall(d.pool, call_data("getUserAccountData(address)", wallet)) for wallet in wallets]
+    calls = [ContractCall(d.pool, wallet_call_data("getUserAccountData(address)", wallet)) for wallet in wallets]
     results = chain.read(calls, block_number)
     return [_account_data(result.data) if isinstance(result, Returned) else None for result in results]
 
@@ -109,10 +109,10 @@ def read_accounts(chain: DevChain, d: Deployed, wallets: Sequence[Address]) -> l
     calls: list[ContractCall] = []
     for wallet in wallets:
         for name in ("getUserAccountData", "getUserConfiguration", "getUserEMode"):
-            calls.append(ContractCall(d.pool, call_data(f"{name}(address)", wallet)))
+            calls.append(ContractCall(d.pool, wallet_call_data(f"{name}(address)", wallet)))
         for reserve in d.reserves.values():
-            calls.append(ContractCall(reserve.a_token, call_data("balanceOf(address)", wallet)))
-            calls.append(ContractCall(reserve.v_token, call_data("balanceOf(address)", wallet)))
+            calls.append(ContractCall(reserve.a_token, wallet_call_data("balanceOf(address)", wallet)))
+            calls.append(ContractCall(reserve.v_token, wallet_call_data("balanceOf(address)", wallet)))
     results = chain.read(calls)
     width = 3 + 2 * len(d.reserves)
     views: list[AccountView | None] = []

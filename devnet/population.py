@@ -15,7 +15,7 @@ from app.domain.chain import Address, ContractCall
 from devnet import pool
 from devnet.assets import LIQUIDATOR, LIQUIDITY_PROVIDER
 from devnet.chain import MULTICALL3, DevChain
-from devnet.codec import call_data
+from devnet.codec import aggregate_data
 from devnet.deployed import Deployed
 from devnet.kinds import Plan
 
@@ -144,7 +144,7 @@ def _send_all(chain: DevChain, actions: Iterable[Action]) -> list[str]:
 
 
 def _send_aggregate(chain: DevChain, calls: Sequence[ContractCall]) -> None:
-    data = call_data("aggregate3((address,bool,bytes)[])", [(c.target, False, c.data) for c in calls])
+    data = aggregate_data(calls, may_fail=False)
     chain.send(LIQUIDITY_PROVIDER, MULTICALL3, data, gas=100_000_000, label="aggregate")
 
 

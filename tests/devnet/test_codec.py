@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from app.domain.chain import Address
-from devnet.codec import call_data, created_address, decoded, types_of, words
+from app.domain.chain import Address, ContractCall
+from devnet.codec import aggregate_data, call_data, created_address, decoded, types_of, wallet_call_data, words
 
 
 def test_calldata_starts_with_the_selector() -> None:
     data = call_data("transfer(address,uint256)", Address(b"\x11" * 20), 5)
     assert data.hex() == "a9059cbb" + "00" * 12 + "11" * 20 + f"{5:064x}"
+
+
+def test_the_fast_encoders_say_what_the_general_one_says() -> None:
+    wallet = Address(b"\x33" * 20)
+    assert wallet_call_data("balanceOf(address)", wallet) == call_data("balanceOf(address)", wallet)
+    calls = [ContractCall(wallet, bytes(size)) for size in (0, 4, 32, 36)]
+    for may_fail in (False, True):
+        rows = [(call.target, may_fail, call.data) for call in calls]
+        assert aggregate_data(calls, may_fail=may_fail) == call_data("aggregate3((address,bool,bytes)[])", rows)
 
 
 def test_nested_types_are_taken_apart_at_the_top_level_only() -> None:
