@@ -15,7 +15,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -68,7 +68,9 @@ class EmbeddedPostgres:
     Use as a context manager, or call `start` and `stop`.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, settings: Mapping[str, str] | None = None) -> None:
+        """Nothing is started yet. `settings`: server settings over this module's own."""
+        self._settings = {**_SETTINGS, **(settings or {})}
         self._data_dir = data_dir.expanduser().absolute()
         self._sockets: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -130,7 +132,7 @@ class EmbeddedPostgres:
     def _launch(self, binaries: Path, user: pwd.struct_passwd | None) -> None:
         sockets = _socket_directory(user)
         log = self._data_dir / "server.log"
-        settings = {**_SETTINGS, "unix_socket_directories": str(sockets)}
+        settings = {**self._settings, "unix_socket_directories": str(sockets)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         server = [str(binaries / "postgres"), "-D", str(self._data_dir), *options]
         with log.open("ab") as output:

@@ -1,0 +1,200 @@
+"""What is known of accounts: of one wallet, of all, over time; and that it is found without reading whole tables."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import psycopg
+import pytest
+
+from app.domain.account import AccountKey, AccountSnapshot
+from app.domain.batch import BlockBatch, DueAccount
+from app.errors import Refused
+from app.store import accounts
+from app.store.accounts import (
+    load_account,
+    load_account_history,
+    load_accounts,
+    load_change_blocks,
+    load_known_markets,
+    load_wallet,
+)
+from app.store.deployments import load_deployments, register_deployments
+from app.store.engine import Database, Query
+from app.store.scans import queue_due
+from app.store.states import NotYetRead
+from tests.store.actions import account_at, begin, commit
+from tests.store.builders import (
+    CHAIN,
+    SLUG,
+    address,
+    batch,
+    block,
+    deployment,
+    key,
+    market,
+    position,
+    snapshot,
+    unreadable,
+)
+
+pytestmark = pytest.mark.database
+
+
+async def test_a_wallet_is_answered_on_every_chain_at_that_chains_own_block(database: Database) -> None:
+    await begin(database, "eth")
+    async with database.write() as session:
+        await register_deployments(session, [deployment("far", chain_id=1), deployment("second")])
+    near = (snapshot("ann", 2, position("eth", 1)), AccountSnapshot(key("ann", slug="second", unit="7"), 2, (), ()))
+    here = await commit(database, batch(2, accounts=near))
+    far = snapshot("ann", 5, position("eth", 9), slug="far")
+    there = await commit(database, BlockBatch(block(5, chain_id=1), (market("eth", slug="far"),), (), (far,)))
+    async with database.read() as session:
+        assert await load_wallet(session, address("ann"), {CHAIN: here, 1: there}) == [far, *near]
+        assert await load_wallet(session, address("ann"), {CHAIN: here}) == list(near)
+        assert await load_wallet(session, address("ann"), {}) == []
+        assert await load_wallet(session, address("nobody"), {CHAIN: here, 1: there}) == []
+
+
+async def test_a_wallet_at_an_old_block_is_as_it_was(database: Database) -> None:
+    first = await begin(database, "eth")
+    second = await commit(database, batch(2, accounts=(snapshot("ann", 2, position("eth", 1)),)))
+    await commit(database, batch(3, accounts=(snapshot("ann", 3, position("eth", 2)), snapshot("bob", 3))))
+    async with database.read() as session:
+        assert await load_wallet(session, address("ann"), {CHAIN: second}) == [snapshot("ann", 2, position("eth", 1))]
+        assert await load_wallet(session, address("ann"), {CHAIN: first}) == []
+        assert await load_wallet(session, address("bob"), {CHAIN: second}) == []
+        assert await load_account(session, key("bob"), second) is None
+
+
+async def test_an_account_known_from_logs_only_is_not_yet_read(database: Database) -> None:
+    head = await begin(database, "eth")
+    async with database.write() as session:
+        await queue_due(session, [DueAccount(key("ann"), frozenset({"eth"}))])
+    assert await account_at(database, "ann", head) == NotYetRead(key("ann"))
+    async with database.read() as session:
+        assert await load_wallet(session, address("ann"), {CHAIN: head}) == [NotYetRead(key("ann"))]
+        assert await load_accounts(session, SLUG, head) == []
+
+
+async def test_all_accounts_of_a_deployment_are_loaded_at_any_block(database: Database) -> None:
+    await begin(database, "eth", "usdc")
+    early = [snapshot(n, 2, position("eth", n + 1), position("usdc", 0, n)) for n in range(50)]
+    second = await commit(database, batch(2, accounts=tuple(early)))
+    late = [snapshot(n, 3, position("eth", n + 2)) for n in range(10)]
+    third = await commit(database, batch(3, accounts=(*late, unreadable(11, 3))))
+    async with database.read() as session:
+        at_second = {state.key: state for state in await load_accounts(session, SLUG, second)}
+        at_third = {state.key: state for state in await load_accounts(session, SLUG, third)}
+        assert await load_accounts(session, "unknown", third) == []
+    held = [AccountSnapshot(s.key, 2, tuple(p for p in s.positions if not p.is_empty), s.params) for s in early]
+    assert at_second == {state.key: state for state in held}
+    assert at_third == at_second | {s.key: s for s in (*late, unreadable(11, 3))}
+
+
+async def test_known_markets_are_those_held_or_named_by_logs(database: Database) -> None:
+    await begin(database, "eth", "usdc")
+    await commit(database, batch(2, accounts=(snapshot("ann", 2, position("eth", 1)),)))
+    async with database.write() as session:
+        await queue_due(session, [DueAccount(key("ann"), frozenset({"usdc", "not described"}))])
+    await commit(database, batch(3, accounts=(unreadable("ann", 3),)))
+    keys = [key("ann"), key("nobody"), AccountKey("unknown", address("ann"))]
+    async with database.read() as session:
+        assert await load_known_markets(session, keys) == {
+            key("ann"): {"eth", "usdc", "not described"},
+            key("nobody"): frozenset(),
+            AccountKey("unknown", address("ann")): frozenset(),
+        }
+
+
+async def test_history_has_every_change_and_evenly_spaced_blocks(database: Database) -> None:
+    await begin(database, "eth")
+    for number in range(2, 42):
+        changing = {3: 1, 17: 2, 18: 2, 30: 3}.get(number)
+        states = () if changing is None else (snapshot("ann", number, position("eth", changing)),)
+        await commit(database, batch(number, accounts=states))
+    async with database.read() as session:
+        changes = await load_change_blocks(session, key("ann"), 0, 100, 10)
+        assert [one.ref.number for one in changes] == [3, 17, 30]
+        newest = await load_change_blocks(session, key("ann"), 0, 29, 1)
+        assert [one.ref.number for one in newest] == [17]
+        moments = await load_account_history(session, key("ann"), CHAIN, 1, 41, 5)
+        assert await load_account_history(session, key("nobody"), CHAIN, 1, 41, 5) == []
+    assert [(m.block.ref.number, m.changed) for m in moments] == [
+        (3, True),
+        (11, False),
+        (17, True),
+        (21, False),
+        (30, True),
+        (31, False),
+        (41, False),
+    ]
+    assert [m.state for m in moments if not m.changed] == [
+        snapshot("ann", 3, position("eth", 1)),
+        snapshot("ann", 17, position("eth", 2)),
+        snapshot("ann", 30, position("eth", 3)),
+        snapshot("ann", 30, position("eth", 3)),
+    ]
+
+
+async def test_deployments_are_described_anew_but_never_moved(database: Database) -> None:
+    async with database.write() as session:
+        await register_deployments(session, [deployment(), deployment("far", chain_id=1)])
+        await register_deployments(session, [deployment(name="renamed")])
+    with pytest.raises(Refused, match="another chain or protocol"):
+        async with database.write() as session:
+            await register_deployments(session, [deployment(chain_id=5)])
+    async with database.read() as session:
+        assert await load_deployments(session, CHAIN) == [deployment(name="renamed")]
+        assert len(await load_deployments(session)) == 2
+
+
+def _scanned(plan: dict[str, Any]) -> set[str]:
+    """Tables a plan reads from end to end."""
+    found = {plan["Relation Name"]} if plan["Node Type"] == "Seq Scan" else set()
+    for child in plan.get("Plans", ()):
+        found |= _scanned(child)
+    return found
+
+
+_HISTORY = """
+INSERT INTO deployments (slug, chain_id, protocol, name, address, start_block, contracts)
+    VALUES ('pool', 31337, 'p', 'n', '', 0, '{}');
+INSERT INTO blocks (chain_id, number, hash, parent_hash, timestamp)
+    SELECT 31337, n, int8send(n), int8send(n - 1), n FROM generate_series(1, 5000) n;
+INSERT INTO markets (deployment_id, code, first_block_id) SELECT 1, 'm' || n, 1 FROM generate_series(1, 40) n;
+INSERT INTO accounts (deployment_id, wallet, unit)
+    SELECT 1, substring(sha256(int8send(n)) FOR 20), '' FROM generate_series(1, 20000) n;
+INSERT INTO account_states (account_id, block_id, params, open_markets)
+    SELECT a, 1 + (a * 7 + k * 1200) % 5000, '{}', '{1,2,3}' FROM generate_series(1, 20000) a, generate_series(0, 3) k;
+INSERT INTO positions (account_id, market_id, block_id, supplied_raw, borrowed_raw, is_collateral)
+    SELECT a, m, 1 + (a * 7 + k * 800) % 5000, a, k, true
+    FROM generate_series(1, 20000) a, generate_series(1, 3) m, generate_series(0, 4) k;
+ANALYZE;
+"""
+
+
+@pytest.mark.parametrize("plan_mode", ["force_custom_plan", "force_generic_plan"])
+async def test_no_lookup_reads_a_big_table_from_end_to_end(database_url: str, plan_mode: str) -> None:
+    wallet = "substring(sha256(int8send(77)) FOR 20)"
+    with psycopg.connect(database_url) as connection:
+        connection.execute(_HISTORY.encode())
+        connection.execute(f"SET plan_cache_mode = {plan_mode}".encode())
+        connection.prepare_threshold = 0
+        row = connection.execute(f"SELECT {wallet}".encode()).fetchone()
+        assert row is not None
+        names = {"slug": SLUG, "wallet": row[0], "unit": ""}
+        asked: list[tuple[Query, dict[str, Any]]] = [
+            (accounts._WALLET_STATES, {"wallet": row[0], "chain_ids": [CHAIN], "limit_ids": [900]}),
+            (accounts._STATES_OVER_TIME, {**names, "limit_ids": [900, 1800]}),
+            (accounts._CHANGE_BLOCKS, {**names, "from_block": 1, "to_block": 4000, "most": 50}),
+            (accounts._KNOWN_MARKETS, {"deployment_ids": [1], "wallets": [row[0]], "units": [""]}),
+        ]
+        for query, parameters in asked:
+            explained = connection.execute(
+                b"EXPLAIN (FORMAT JSON) " + query.sql, {**query.constants, **parameters}
+            ).fetchone()
+            assert explained is not None
+            plan = explained[0] if isinstance(explained[0], list) else json.loads(explained[0])
+            assert not _scanned(plan[0]["Plan"]) & {"accounts", "account_states", "positions", "blocks"}, plan

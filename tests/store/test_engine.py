@@ -1,0 +1,226 @@
+"""Sessions, failures, locks and listening, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import func, insert, literal_column, select
+
+from app.errors import Fatal, Refused, Retryable
+from app.store.deployments import load_deployments, register_deployments
+from app.store.engine import Database, Query, require_server_version
+from app.store.faults import DatabaseUnavailable, SchemaMismatch, StoreBroken
+from app.store.locks import LockHeld, LockLost, lock_key
+from app.store.tables import chains
+from tests.store.builders import deployment
+
+pytestmark = pytest.mark.database
+
+_PID = Query(select(func.pg_backend_pid()))
+
+
+def _setting(name: str) -> Query:
+    return Query(select(func.current_setting(name)))
+
+
+async def test_a_reading_session_is_one_moment_and_cannot_write(database: Database) -> None:
+    async with database.read() as session:
+        assert await session.rows(_setting("transaction_isolation")) == [("repeatable read",)]
+        assert await session.rows(_setting("application_name")) == [("waterline",)]
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            await session.rows(Query(insert(chains).values(chain_id=1, observed_at=1).returning(chains.c.chain_id)))
+
+
+async def test_a_writing_session_keeps_nothing_when_its_block_raises(database: Database) -> None:
+    async def fail() -> None:
+        async with database.write() as session:
+            await register_deployments(session, [deployment()])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    async with database.read() as session:
+        assert await load_deployments(session) == []
+
+
+async def test_sessions_have_time_limits(database: Database) -> None:
+    async with database.read() as session:
+        assert await session.rows(_setting("statement_timeout")) == [("20s",)]
+    async with database.write() as session:
+        assert await session.rows(_setting("lock_timeout")) == [("15s",)]
+
+
+async def test_busy_connections_are_retryable(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.store.engine._POOL_WAIT_SECONDS", 0.05)
+    database = Database(database_url, readers=1)
+    async with database.read():
+        with pytest.raises(DatabaseUnavailable, match="busy"):
+            async with database.read():
+                pass
+    await database.dispose()
+
+
+async def test_a_connection_the_server_ended_is_replaced_unseen(database: Database) -> None:
+    async with database.read() as session:
+        ((pid,),) = await session.rows(_PID)
+    async with database.write() as session:
+        await session.rows(Query(select(func.pg_terminate_backend(pid))))
+    await asyncio.sleep(0.1)
+    async with database.read() as session:
+        assert await session.rows(_PID) != [(pid,)]
+
+
+async def test_a_connection_lost_on_the_way_is_retryable(database: Database) -> None:
+    with pytest.raises(Retryable):
+        async with database.write() as session:
+            await session.rows(Query(select(func.pg_terminate_backend(func.pg_backend_pid()))))
+    async with database.write() as session:
+        assert await session.rows(_PID)
+
+
+async def test_missing_tables_say_what_to_run(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    with pytest.raises(SchemaMismatch, match="alembic upgrade head"):
+        async with database.read() as session:
+            await load_deployments(session)
+    await database.dispose()
+
+
+async def test_a_statement_that_can_never_work_is_fatal(database: Database) -> None:
+    with pytest.raises(StoreBroken, match="22012") as caught:
+        async with database.read() as session:
+            await session.rows(Query(select(literal_column("1 / 0"))))
+    assert isinstance(caught.value, Fatal)
+
+
+async def test_nothing_shows_the_password() -> None:
+    database = Database("postgresql://me:hunter2@127.0.0.1:1/db?application_name=x")
+    assert repr(database) == "Database(127.0.0.1:1/db)"
+    for use in (database.read, database.write):
+        with pytest.raises(DatabaseUnavailable) as caught:
+            async with use():
+                pass
+        assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    await database.dispose()
+
+
+@pytest.mark.parametrize("url", ["mysql://a:hunter2@b/c", "hunter2", "postgresql://a:hunter2@b:port/c"])
+def test_a_url_that_is_none_is_refused_without_being_repeated(url: str) -> None:
+    with pytest.raises(Refused) as caught:
+        Database(url)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_an_old_server_is_refused() -> None:
+    require_server_version(150_000)
+    with pytest.raises(Refused, match="PostgreSQL 14 is too old"):
+        require_server_version(140_012)
+
+
+async def test_a_lock_has_one_holder_a_chain_and_role(database: Database) -> None:
+    async with database.lock(1, "indexer") as held:
+        with pytest.raises(LockHeld):
+            async with database.lock(1, "indexer"):
+                pass
+        async with database.lock(2, "indexer"), database.lock(1, "monitor"):
+            await held.verify()
+    async with database.lock(1, "indexer"):
+        pass
+
+
+async def test_a_lost_lock_is_noticed(database: Database, database_url: str) -> None:
+    async with database.lock(1, "indexer") as held:
+        with psycopg.connect(database_url) as other:
+            other.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        with pytest.raises(LockLost):
+            await held.verify()
+
+
+async def test_a_killed_holder_gives_the_lock_up(database: Database, database_url: str) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, database_url], cwd=Path(__file__).parents[2], stdout=subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    with pytest.raises(LockHeld):
+        async with database.lock(1, "indexer"):
+            pass
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                async with database.lock(1, "indexer"):
+                    return
+            except LockHeld:
+                await asyncio.sleep(0.01)
+
+
+_HOLDER = """
+import asyncio, sys
+from app.store.engine import Database
+
+async def main():
+    async with Database(sys.argv[1]).lock(1, "indexer"):
+        print("held", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_lock_keys_never_change() -> None:
+    # Two versions of the program must fight over the same number.
+    assert lock_key("1:indexer") == 3053972670210241207
+    assert lock_key("migrations") == -8071663132034056764
+
+
+async def _notify(database: Database, *payloads: str) -> None:
+    async with database.write() as session:
+        for payload in payloads:
+            await session.rows(Query(select(func.pg_notify("news", payload))))
+
+
+async def test_listening_works_without_entering_and_ends_with_its_connection(database: Database) -> None:
+    listener = database.listen("news")
+    first = asyncio.create_task(anext(listener))
+    while not first.done():
+        await _notify(database, "hello")
+        await asyncio.sleep(0.01)
+    assert await first == "hello"
+    await listener.aclose()
+    await listener.aclose()
+
+
+async def test_a_slow_listener_keeps_the_newest(database: Database) -> None:
+    async with database.listen("news", capacity=2) as payloads:
+        await _notify(database, "1", "2", "3", "4")
+        await asyncio.sleep(0.2)
+        assert [await anext(payloads), await anext(payloads)] == ["3", "4"]
+
+
+async def test_a_listener_whose_connection_ends_says_so(database: Database, database_url: str) -> None:
+    async with database.listen("news") as payloads:
+        with psycopg.connect(database_url) as other:
+            other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+        with pytest.raises(DatabaseUnavailable):
+            await asyncio.wait_for(anext(payloads), 10)
+
+
+async def test_a_cancelled_listener_leaves_no_connection(database: Database, database_url: str) -> None:
+    listening = asyncio.create_task(anext(listener := database.listen("news")))
+    await asyncio.sleep(0.2)
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listening
+    with psycopg.connect(database_url) as other:
+        count = other.execute("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'").fetchone()
+    assert count == (0,)
+    await listener.aclose()
