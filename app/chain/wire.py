@@ -107,7 +107,7 @@ def _domain_logs(found: list[_LogJson]) -> list[Log]:
     addresses: _Known[Address] = _Known(Address.from_hex)
     words: _Known[Hash32] = _Known(Hash32.from_hex)
     numbers: _Known[int] = _Known(_quantity)
-    from_hex = bytes.fromhex
+    from_hex, word = bytes.fromhex, words.__getitem__
     logs: list[Log] = []
     for entry in found:
         number, block, transaction, index = entry.blockNumber, entry.blockHash, entry.transactionHash, entry.logIndex
@@ -119,7 +119,7 @@ def _domain_logs(found: list[_LogJson]) -> list[Log]:
         logs.append(
             Log(
                 addresses[entry.address],
-                tuple([words[topic] for topic in entry.topics]),
+                tuple(map(word, entry.topics)),
                 from_hex(data[2:]),
                 numbers[number],
                 words[block],
