@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from app.chain.faults import BlockGone, Pruned
 from app.chain.reader import Header
 from app.domain.chain import Address, BlockRef, CallResult, Hash32, Log, LogFilter, ReadPlan
-from app.errors import Retryable
 from tests.fakes.protocol import LISTED, MOVED, POOL, REPRICED_RULES, Holding, ModelMarket, ModelState
 
 CHAIN_ID = 31337
@@ -52,10 +53,10 @@ class ModelChain:
         """The newest canonical block."""
         return self.canonical[-1]
 
-    def mine(self, count: int = 1, change: Callable[[_Draft], None] | None = None) -> ModelBlock:
+    def mine(self, count: int = 1, change: Callable[[Draft], None] | None = None) -> ModelBlock:
         """Add blocks of random life, or one with exactly what `change` does to its draft."""
         for _ in range(count):
-            draft = _Draft(self.head.state, self.head.ref.timestamp + 1)
+            draft = Draft(self.head.state, self.head.ref.timestamp + 1)
             if change is not None:
                 change(draft)
             else:
@@ -91,7 +92,7 @@ class ModelChain:
         self.blocks[name] = block
         self.canonical.append(block)
 
-    def _live(self, draft: _Draft) -> None:
+    def _live(self, draft: Draft) -> None:
         rng = self._random
         for _ in range(rng.randrange(4)):
             markets = list(draft.state.markets)
@@ -110,10 +111,11 @@ class ModelChain:
         if rng.random() < 0.1:
             draft.break_wallet(address(f"wallet {rng.randrange(self.wallets)}"))
         if rng.random() < 0.2:
-            draft.mend()
+            for wallet in sorted(draft.state.broken):
+                draft.mend(wallet)
 
 
-class _Draft:
+class Draft:
     """A block being made: each method changes the state and emits the log the contract would."""
 
     def __init__(self, state: ModelState, timestamp: int) -> None:
@@ -149,9 +151,11 @@ class _Draft:
         self.state = replace(self.state, broken=self.state.broken | {wallet})
         self.logs.append((next(iter(self.state.markets)), (MOVED, Hash32(wallet.rjust(32, b"\0")))))
 
-    def mend(self) -> None:
-        """Make every wallet readable again, without any log."""
-        self.state = replace(self.state, broken=frozenset())
+    def mend(self, wallet: Address, *, silently: bool = False) -> None:
+        """Make the wallet readable again; with a log that touches it unless `silently`."""
+        self.state = replace(self.state, broken=self.state.broken - {wallet})
+        if not silently:
+            self.logs.append((next(iter(self.state.markets)), (MOVED, Hash32(wallet.rjust(32, b"\0")))))
 
     def _market(self, market: Address, value: ModelMarket) -> None:
         self.state = replace(self.state, markets={**self.state.markets, market: value})
@@ -166,6 +170,8 @@ class ModelReader:
         self.chain = chain
         self.fault = fault
         self.finality_lag = 64
+        self.pruned_below = 0
+        """Blocks below this have no state any more."""
         self.calls: list[tuple[str, Any]] = []
 
     async def verify(self) -> None:
@@ -176,7 +182,7 @@ class ModelReader:
 
     async def fetch_header(self, at: int | str | Hash32) -> Header | None:
         """The header, or None for what is not (or no longer) there."""
-        self._called("fetch_header", at)
+        await self._called("fetch_header", at)
         canonical = self.chain.canonical
         if isinstance(at, Hash32):
             block = self.chain.blocks.get(at)
@@ -190,12 +196,12 @@ class ModelReader:
 
     async def fetch_block_logs(self, header: Header, log_filter: LogFilter) -> list[Log]:
         """Logs of one block by its hash."""
-        self._called("fetch_block_logs", header.block.number)
+        await self._called("fetch_block_logs", header.block.number)
         return [log for log in self._pinned(header.block).logs if log_filter.matches(log)]
 
     async def fetch_logs(self, log_filter: LogFilter, from_block: int, to_block: int) -> list[Log]:
         """Logs of a range of the present chain."""
-        self._called("fetch_logs", (from_block, to_block))
+        await self._called("fetch_logs", (from_block, to_block))
         found = self.chain.canonical[from_block : to_block + 1]
         return [log for block in found for log in block.logs if log_filter.matches(log)]
 
@@ -208,7 +214,7 @@ class ModelReader:
         results: list[Any] = [None] * len(plans)
         answers: dict[int, list[CallResult] | None] = dict.fromkeys(range(len(plans)))
         while answers:
-            self._called("read", block.number)
+            await self._called("read", block.number)
             state = self._pinned(block).state
             nxt: dict[int, list[CallResult] | None] = {}
             for place, given in answers.items():
@@ -224,9 +230,12 @@ class ModelReader:
 
     def _pinned(self, ref: BlockRef) -> ModelBlock:
         if not self.chain.is_canonical(ref):
-            raise Retryable(f"block {ref.number} is gone")
+            raise BlockGone(f"block {ref.number} is gone")
+        if ref.number < self.pruned_below:
+            raise Pruned(f"block {ref.number} has no state any more")
         return self.chain.blocks[ref.hash]
 
-    def _called(self, method: str, what: Any) -> None:
+    async def _called(self, method: str, what: Any) -> None:
         self.calls.append((method, what))
+        await asyncio.sleep(0)
         self.fault(method)

@@ -30,8 +30,10 @@ _QUERIES = {
     "positions": f"""
         SELECT {_NAME}, m.code, b.number, t.supplied_raw, t.borrowed_raw, t.is_collateral FROM positions t {_OF_ACCOUNT}
         JOIN markets m ON m.id = t.market_id JOIN blocks b ON b.id = t.block_id""",
-    "account_due": f"""
-        SELECT {_NAME}, t.due_from, t.markets FROM account_due t {_OF_ACCOUNT} WHERE t.read_at_block_id IS NULL""",
+    "unreadable accounts that are due": f"""
+        SELECT {_NAME} FROM account_due t {_OF_ACCOUNT} WHERE t.read_at_block_id IS NULL AND (
+            SELECT s.unreadable FROM account_states s WHERE s.account_id = a.id ORDER BY s.block_id DESC LIMIT 1
+        ) IS NOT NULL""",
     "log_scans": """
         SELECT d.slug, t.from_block, t.to_block FROM log_scans t JOIN deployments d ON d.id = t.deployment_id""",
 }
