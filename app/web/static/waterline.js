@@ -141,6 +141,7 @@ class Live {
 
   swap(next) {
     const old = this.part();
+    if (next.dataset.blocks === old.dataset.blocks) return; // the same blocks: nothing can have changed
     const before = new Map();
     for (const e of old.querySelectorAll("[data-key]")) before.set(e.dataset.key, e.textContent);
     const held = old.contains(document.activeElement) ? document.activeElement : null;
