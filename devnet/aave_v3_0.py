@@ -22,7 +22,6 @@ from devnet.assets import ADMIN, LISTINGS_V3_0, TREASURY, Token
 from devnet.chain import DevChain
 from devnet.deployed import Deployed
 
-ID = "aave-v3-0-devnet"
 RAY_PERCENT = 10**25
 
 
@@ -58,7 +57,7 @@ _INIT_RESERVES = (
 )
 
 
-def deploy(chain: DevChain, tokens: Mapping[str, Token]) -> Deployed:
+def deploy(chain: DevChain, tokens: Mapping[str, Token], network: str) -> Deployed:
     """Deploy, list and configure everything; takes three blocks."""
     libraries = _deploy_libraries(chain)
     configuration = (
@@ -80,8 +79,8 @@ def deploy(chain: DevChain, tokens: Mapping[str, Token]) -> Deployed:
     _configure_emodes(chain, configurator, tokens)
     chain.mine()
     return Deployed(
-        id=ID,
-        name="Aave V3.0 (devnet)",
+        id=f"aave-v3-0-{network}",
+        name=f"Aave V3.0 ({network})",
         version=(3, 0),
         pool=pool,
         addresses_provider=provider,

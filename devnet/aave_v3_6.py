@@ -24,8 +24,6 @@ from devnet.codec import arguments_data
 from devnet.compile import AAVE_V3_6, compiled
 from devnet.deployed import Deployed
 
-ID = "aave-v3-6-devnet"
-
 
 @dataclass(frozen=True, slots=True)
 class EMode:
@@ -54,7 +52,7 @@ _LIBRARIES = ("SupplyLogic", "BorrowLogic", "LiquidationLogic", "PoolLogic", "Co
 _INIT_RESERVES = "initReserves((address,address,address,string,string,string,string,bytes,bytes)[])"
 
 
-def deploy(chain: DevChain, tokens: Mapping[str, Token]) -> Deployed:
+def deploy(chain: DevChain, tokens: Mapping[str, Token], network: str) -> Deployed:
     """Deploy, list and configure everything; takes three blocks."""
     code = compiled(AAVE_V3_6)
     libraries = {name: chain.deploy(ADMIN, code[name]) for name in _LIBRARIES}
@@ -75,8 +73,8 @@ def deploy(chain: DevChain, tokens: Mapping[str, Token]) -> Deployed:
     _configure_emodes(chain, configurator, tokens)
     chain.mine()
     return Deployed(
-        id=ID,
-        name="Aave V3.6 (devnet)",
+        id=f"aave-v3-6-{network}",
+        name=f"Aave V3.6 ({network})",
         version=(3, 6),
         pool=pool,
         addresses_provider=provider,

@@ -132,7 +132,7 @@ def fetch_all(packages: Sequence[Package], report: Report) -> None:
     """Fetch all that fit this machine, a few at a time; `report` gets one line as each is there.
 
     Raises:
-        DevnetUnavailable: the first failure, after the downloads under way have ended.
+        DevnetUnavailable: the first failure, after the downloads then under way have ended; no others begin.
     """
     wanted = [package for package in packages if package.fits_here]
 
@@ -141,8 +141,13 @@ def fetch_all(packages: Sequence[Package], report: Report) -> None:
         report(package.spec)
 
     with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
-        for future in [pool.submit(fetch, package) for package in wanted]:
-            future.result()
+        futures = [pool.submit(fetch, package) for package in wanted]
+        try:
+            for future in futures:
+                future.result()
+        except DevnetUnavailable:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _tool(name: str) -> Path:
@@ -158,7 +163,15 @@ def _tool(name: str) -> Path:
 def _download(package: Package, into: Path, npm: Path) -> Path:
     environment = dict(os.environ)  # kept whole: certificate and proxy settings live there
     environment["PATH"] = f"{npm.parent}{os.pathsep}{environment.get('PATH', '')}"
-    options = ["--ignore-scripts", "--prefer-offline", "--fetch-retries=2", "--update-notifier=false", "--silent"]
+    options = [
+        "--ignore-scripts",
+        "--prefer-offline",
+        "--fetch-retries=2",
+        "--fetch-retry-mintimeout=1000",
+        "--fetch-retry-maxtimeout=5000",
+        "--update-notifier=false",
+        "--silent",
+    ]
     command = [str(npm), "pack", package.spec, *options, f"--pack-destination={into}"]
     try:
         done = subprocess.run(  # noqa: S603 - our own command line, no shell

@@ -11,12 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from app.domain.chain import Address
+from app.domain.chain import Address, ContractCall
 from devnet import aave_v3_0, aave_v3_6, liquidator, pool, population
 from devnet.anvil import Anvil
-from devnet.assets import ASSETS, FEEDER, Token, deploy_tokens
+from devnet.assets import ADMIN, ASSETS, FEEDER, Token, deploy_tokens
 from devnet.cache import write_atomically
 from devnet.chain import DevChain, Mined
+from devnet.codec import Value, call_data
 from devnet.deployed import Deployed, Reserve
 from devnet.kinds import Plan, make_plans
 from devnet.life import USERS_PER_BLOCK, Life, LifeState, Step
@@ -46,6 +47,7 @@ class World:
         seed: int = 1,
         wallets: int = 300,
         chain_id: int = 31337,
+        network: str = "devnet",
         block_seconds: int = 12,
         start_timestamp: int = GENESIS_TIMESTAMP,
         keep_states: int = 128,
@@ -57,6 +59,7 @@ class World:
             port: on 127.0.0.1; None takes a free one.
             seed: of everything that is drawn. Equal arguments give equal block hashes.
             wallets: how many addresses there are; each third is in V3.0, in V3.6, in both.
+            network: ends the deployments' ids (`aave-v3-0-devnet`); give another to each of several chains.
             block_seconds: between two ordinary blocks.
             start_timestamp: of the genesis block.
             keep_states: how many blocks back state can be read and blocks rolled back.
@@ -76,7 +79,7 @@ class World:
             self.chain.install_multicall()
             self.tokens: dict[str, Token] = deploy_tokens(self.chain)
             self.chain.mine()
-            installed = [module.deploy(self.chain, self.tokens) for module in (aave_v3_0, aave_v3_6)]
+            installed = [module.deploy(self.chain, self.tokens, network) for module in (aave_v3_0, aave_v3_6)]
             self._deployed: dict[str, Deployed] = {deployed.id: deployed for deployed in installed}
             self.wallets: list[Address] = population.make_wallets(seed, wallets)
             self.plans: list[Plan] = make_plans(rng, self.wallets, installed)
@@ -169,6 +172,25 @@ class World:
         self.chain.execute(FEEDER, self.tokens[symbol].feed, "setBroken(bool)", reverting, gas=100_000)
         return self.chain.mine()
 
+    def execute(self, sender: Address, *calls: ContractCall) -> Mined:
+        """Let anybody make calls (`devnet.pool` has the Pool's), each a transaction, in a block of their own.
+
+        Raises:
+            TransactionFailed: a contract refused one; the block is mined all the same.
+        """
+        for call in calls:
+            self.chain.send(sender, call.target, call.data, gas=pool.POOL_GAS, label="execute")
+        return self.chain.mine()
+
+    def configure(self, deployment_id: str, signature: str, *arguments: Value) -> Mined:
+        """One call of the PoolConfigurator by the admin, in a block of its own.
+
+        Raises:
+            TransactionFailed: the contract refused it.
+        """
+        configurator = self._deployed[deployment_id].configurator
+        return self.execute(ADMIN, ContractCall(configurator, call_data(signature, *arguments)))
+
     def mine(self, count: int = 1, seconds_between: int | None = None) -> None:
         """Empty blocks."""
         for _ in range(count):
@@ -247,6 +269,7 @@ class World:
         refused = population.populate(self.chain, self._deployed, self.plans, opening)
         part, whole = OPENING_FALL
         self._life.queue_prices({a.symbol: a.price * part // whole for a in ASSETS if a.group != "USD"})
-        aave_v3_6.retire_collateral(self.chain, self._deployed[aave_v3_6.ID])
+        newest = max(self._deployed.values(), key=lambda deployed: deployed.version)
+        aave_v3_6.retire_collateral(self.chain, newest)
         self.chain.mine()
         return refused

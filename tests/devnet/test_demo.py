@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +19,15 @@ from devnet.node import NodeClient, integer
 from devnet.world import World
 
 pytestmark = pytest.mark.devnet
+
+_DEMO = """
+import pathlib, sys
+from devnet import demo
+demo.HISTORY_BLOCKS = 2
+def ready(announced):
+    print(announced.rpc_url.rpartition(":")[2], flush=True)
+demo.run(None, 1, 30, 0.2, pathlib.Path(sys.argv[1]), ready)
+"""
 
 
 @pytest.mark.usefixtures("make_world")
@@ -38,6 +52,24 @@ def test_the_demo_announces_itself_and_leaves_nothing(tmp_path: Path, monkeypatc
     with pytest.raises(OSError, match="refused"):
         NodeClient(int(seen[0].rpc_url.rpartition(":")[2])).quantity("eth_blockNumber")
     assert int(time.time()) >= begun
+
+
+@pytest.mark.usefixtures("make_world")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_demo_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    file = tmp_path / "deployments.json"
+    command = [sys.executable, "-c", _DEMO, str(file)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        with closing(NodeClient(port)) as client:
+            assert client.quantity("eth_chainId") == 31337
+        process.send_signal(number)
+        assert process.wait(30) == 0
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OSError, match="refused"):
+        NodeClient(port).quantity("eth_blockNumber")
 
 
 def test_live_blocks_follow_the_clock(world: World) -> None:

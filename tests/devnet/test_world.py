@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.domain.chain import Address
+from devnet import pool
+from devnet.chain import TransactionFailed
 from devnet.kinds import kinds_of
 from devnet.pool import MAX_UINT256, WAD, AccountView
 from devnet.world import World
@@ -31,9 +33,12 @@ def block_hash(world: World, number: int) -> str:
 
 
 def test_the_same_seed_gives_the_same_blocks(make_world: WorldFactory) -> None:
-    first, second = make_world(seed=5, wallets=30), make_world(seed=5, wallets=30)
-    assert [step.hash for step in first.run(12)] == [step.hash for step in second.run(12)]
-    assert make_world(seed=6, wallets=30).step().hash != block_hash(first, first.block_number - 11)
+    runs = []
+    for seed in (5, 5, 6):
+        with make_world(seed=seed, wallets=30) as world:
+            runs.append([step.hash for step in world.run(12)])
+    assert runs[0] == runs[1]
+    assert set(runs[0]).isdisjoint(runs[2])
 
 
 def test_nothing_of_the_population_is_refused(session_world: World) -> None:
@@ -119,6 +124,21 @@ def test_setting_a_price_is_a_block_with_an_event(world: World) -> None:
     assert len(mined.logs) == 1
     assert mined.logs[0]["address"] == str(world.tokens["WBTC"].feed)
     assert world.prices()["WBTC"] == 70_000 * 10**8
+
+
+def test_the_admin_and_the_users_can_be_told_what_to_do(world: World) -> None:
+    deployed, wallet = world.deployed(V3_6), world.wallets[0]
+    usdc = deployed.reserves["USDC"].asset
+    world.configure(V3_6, "setReserveFreeze(address,bool)", usdc, True)
+    supply = [
+        pool.mint(deployed, "USDC", wallet, 5),
+        pool.approve(deployed, "USDC"),
+        pool.supply(deployed, "USDC", 5, wallet),
+    ]
+    with pytest.raises(TransactionFailed, match="reverted: 0x"):
+        world.execute(wallet, *supply)
+    world.configure(V3_6, "setReserveFreeze(address,bool)", usdc, False)
+    assert len(world.execute(wallet, *supply).outcomes) == 3
 
 
 def test_reverting_brings_back_chain_and_randomness(world: World) -> None:
