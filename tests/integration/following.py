@@ -1,0 +1,83 @@
+"""The whole path in one process: a devnet, an indexer that follows it, and the API over the same database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app.api.app import create_app
+from app.chain.heads import follow_heads
+from app.chain.reader import ChainReader
+from app.chain.rpc import Rpc
+from app.domain.market import Deployment
+from app.domain.specs import chain_spec
+from app.indexer.loop import Indexer
+from app.settings import load_settings
+from app.store.deployments import register_deployments
+from app.store.engine import Database
+from devnet.world import World
+
+
+class Following:
+    """A world that is being followed, and a client of the API that answers for it."""
+
+    def __init__(self, world: World, database: Database, indexer: Indexer, api: httpx.AsyncClient) -> None:
+        self.world = world
+        self.database = database
+        self.indexer = indexer
+        self.api = api
+
+    async def caught_up(self) -> None:
+        """Wait until the newest block of the world is stored."""
+        async with asyncio.timeout(60):
+            while self.indexer.cursor is None or self.indexer.cursor.number < self.world.block_number:
+                await asyncio.sleep(0.001)
+
+    async def get(self, path: str, **query: object) -> Any:
+        """A successful answer of the API, as plain JSON."""
+        answer = await self.api.get(path, params={name: str(value) for name, value in query.items()})
+        assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:500]}"
+        return answer.json()
+
+
+def deployments_of(world: World, folder: Path) -> list[Deployment]:
+    """What the world deployed, as the product itself learns of it: through the deployments file."""
+    path = folder / "deployments.json"
+    path.write_text(json.dumps(world.deployments()))
+    return list(load_settings({"DEPLOYMENTS_FILE": str(path)}).extra_deployments)
+
+
+@asynccontextmanager
+async def following(world: World, database: Database, folder: Path) -> AsyncIterator[Following]:
+    """Follow `world` into `database` until the block is left. All old logs are searched and read before it begins."""
+    spec = chain_spec(world.chain_id)
+    reader = ChainReader(Rpc(world.rpc_url), spec)
+    heads = lambda: follow_heads(reader, world.ws_url, 0.2)  # noqa: E731
+    deployments = deployments_of(world, folder)
+    async with database.write() as session:
+        await register_deployments(session, deployments)
+    indexer = Indexer(reader, database, spec, deployments, heads)
+    app = create_app(database)
+    transport = httpx.ASGITransport(app)
+    task: asyncio.Task[None] | None = None
+    try:
+        await indexer.run_until(world.block_number, scanned=True)
+        task = asyncio.create_task(indexer.run())
+        async with httpx.AsyncClient(transport=transport, base_url="http://waterline") as api:
+            followed = Following(world, database, indexer, api)
+            world.mine()  # accounts found in old logs are read at the next block
+            await followed.caught_up()
+            yield followed
+    finally:
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await app.state.read_context.aclose()
+        await reader.aclose()
