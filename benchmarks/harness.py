@@ -63,10 +63,17 @@ Contestant = Callable[[], int]
 """Does the work once and returns how many units (calls, logs, rows) it did."""
 
 
-def interleave(contestants: Mapping[str, Contestant], rounds: int = ROUNDS) -> dict[str, list[Sample]]:
-    """Run all contestants in turn, `rounds` times after one round that does not count."""
+def interleave(
+    contestants: Mapping[str, Contestant], rounds: int = ROUNDS, *, before_round: Callable[[], None] | None = None
+) -> dict[str, list[Sample]]:
+    """Run all contestants in turn, `rounds` times after one round that does not count.
+
+    `before_round` runs outside the timing, before each round: a new block, a check of the last results.
+    """
     samples: dict[str, list[Sample]] = {name: [] for name in contestants}
     for number in range(rounds + 1):
+        if before_round is not None:
+            before_round()
         for name, run in contestants.items():
             gc.collect()
             wall, cpu = time.perf_counter(), time.process_time()
