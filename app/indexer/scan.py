@@ -13,8 +13,9 @@ from app.errors import Retryable
 from app.indexer.block import Followed, Sources
 from app.indexer.touches import Touches, merged_filter
 from app.protocols.base import DeploymentState
+from app.store.blocks import load_block
 from app.store.locks import AdvisoryLock
-from app.store.scans import advance_scan, load_scans
+from app.store.scans import advance_scan, load_scans, queue_due
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,12 @@ class LogScan:
             raise
         await lock.verify()
         async with self._database.write() as session:
+            # an account may have been read already, but below these blocks: only then must it be read again
+            stood_below = await load_block(session, self._reader.chain_id, window.to_block) is not None
             for scan in window.scans:
                 await advance_scan(session, scan, window.to_block + 1, found[scan.deployment_id])
+                if stood_below:
+                    await queue_due(session, found[scan.deployment_id])
         seconds = time.perf_counter() - started
         self._pace(window, seconds)
         self._found += sum(map(len, found.values()))

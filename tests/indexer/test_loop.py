@@ -236,6 +236,29 @@ async def test_a_gap_beyond_the_nodes_memory_is_jumped_and_its_logs_are_searched
     assert max(to_block - from_block + 1 for from_block, to_block in searched) <= QUICK.scan_most_blocks
 
 
+async def test_a_change_inside_a_jumped_gap_is_found_for_an_account_known_from_an_earlier_search(
+    database: Database,
+) -> None:
+    chain = ModelChain(seed=9)
+    wallet, market = address("early"), address("market 0")
+    nothing = lambda draft: None  # noqa: E731
+    chain.mine(change=lambda draft: draft.hold(wallet, market, 100, 0))
+    chain.mine(5, change=nothing)
+    indexer = make_indexer(ModelReader(chain), database, spec=make_spec(state_depth=10))
+    await indexer.run_until(6, scanned=True)
+    chain.mine(change=nothing)
+    await indexer.run_until(7)
+    chain.mine(change=lambda draft: draft.hold(wallet, market, 250, 0))
+    chain.mine(20, change=nothing)
+    await indexer.run_until(28, scanned=True)
+    chain.mine(change=nothing)
+    await indexer.run_until(29)
+
+    _, (account,) = await load_state(database, 29)
+    assert isinstance(account, AccountSnapshot)
+    assert [position.supplied_raw for position in account.positions] == [250]
+
+
 async def test_state_the_node_has_thrown_away_is_jumped_over(database: Database) -> None:
     chain = ModelChain(seed=10)
     reader = ModelReader(chain)
