@@ -13,15 +13,17 @@ from eth_utils.crypto import keccak
 
 from app.domain.chain import Address, ContractCall
 from devnet import pool
-from devnet.assets import LIQUIDATOR, LIQUIDITY_PROVIDER
+from devnet.assets import ADMIN, LIQUIDATOR, LIQUIDITY_PROVIDER
 from devnet.chain import MULTICALL3, DevChain
-from devnet.codec import aggregate_data
+from devnet.codec import aggregate_data, call_data
 from devnet.deployed import Deployed
 from devnet.kinds import Plan
 
 SUPPLIES_PER_TRANSACTION = 100
 TRANSACTIONS_PER_BLOCK = 400
 PRICE_UNIT = 10**8
+WALLETS_UNDER_CAPS = 2_000
+"""A larger population would not fit under the supply caps: they are lifted for it."""
 
 Action: TypeAlias = tuple[Address, ContractCall, str]
 """(sender, call, label)"""
@@ -49,6 +51,10 @@ def fund(chain: DevChain, deployments: Sequence[Deployed], wallet_count: int, pr
             for holder in (LIQUIDITY_PROVIDER, LIQUIDATOR):
                 chain.send(holder, call.target, call.data, gas=200_000, label="approve")
         _send_aggregate(chain, approvals)
+        if wallet_count > WALLETS_UNDER_CAPS:
+            for reserve in d.reserves.values():
+                lift = call_data("setSupplyCap(address,uint256)", reserve.asset, 0)
+                chain.send(ADMIN, d.configurator, lift, gas=200_000, label="lift the cap")
     chain.mine()
     for d in deployments:
         for symbol, reserve in d.reserves.items():

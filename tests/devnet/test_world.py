@@ -166,6 +166,14 @@ def test_life_after_a_rollback_is_another_life(world: World) -> None:
     assert set(old).isdisjoint(step.hash for step in world.run(5))
 
 
+def test_even_empty_blocks_differ_after_a_rollback(world: World) -> None:
+    world.mine(2)
+    old = block_hash(world, world.block_number)
+    world.rollback(2)
+    world.mine(2)
+    assert block_hash(world, world.block_number) != old
+
+
 def test_time_passes_as_told(world: World) -> None:
     number, timestamp = world.block_number, world.timestamp
     world.time_jump(86_400)
