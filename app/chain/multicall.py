@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from functools import lru_cache
 from itertools import accumulate
+from operator import attrgetter
 from struct import Struct
 from typing import Final
 
@@ -87,7 +89,15 @@ class Multicaller:
         """Calls a request at present: what the node was found to bear."""
 
     async def run(self, calls: Sequence[ContractCall], block: bytes) -> list[CallResult]:
-        """The results of `calls`, in order, one each.
+        """The results of `calls`, in order, one each. See `stream`."""
+        results: list[CallResult] = []
+        async with aclosing(self.stream(calls, block)) as chunks:
+            async for chunk in chunks:
+                results += chunk
+        return results
+
+    async def stream(self, calls: Sequence[ContractCall], block: bytes) -> AsyncGenerator[list[CallResult], None]:
+        """The results of `calls` in order, chunk by chunk, while the node works on the next ones. Close it.
 
         A call that comes back reverted without data from among others is asked again alone: running dry because
         its neighbours used up the gas looks just like that, and must not read as its own failure.
@@ -98,38 +108,39 @@ class Multicaller:
 
         Raises:
             OutOfGas, ResponseTooLarge, ExecutionReverted: even one call alone is too much for the node.
-            Any other class of `app.chain.faults`: the request failed; nothing is known about the calls.
+            Any other class of `app.chain.faults`: the request failed; nothing is known about the calls not given yet.
         """
-        results = await self._run_chunks(calls, block)
-        starved = [i for i, r in enumerate(results) if type(r) is Reverted and not r.data] if len(calls) > 1 else []
-        if starved:
-            again = await self._run_chunks([calls[i] for i in starved], block, size=1)
-            for index, result in zip(starved, again, strict=True):
-                results[index] = result
-        return results
-
-    async def _run_chunks(
-        self, calls: Sequence[ContractCall], block: bytes, *, size: int | None = None
-    ) -> list[CallResult]:
-        """Two requests in flight, results in order."""
-        results: list[CallResult] = []
-        running: deque[asyncio.Task[list[CallResult]]] = deque()
+        running: deque[tuple[int, asyncio.Task[list[CallResult]]]] = deque()
+        finished: list[CallResult] = []
         at, total = 0, len(calls)
         try:
             while at < total or running:
                 while at < total and len(running) < _IN_FLIGHT:
-                    end = _cut(calls, at, size or self.chunk_calls)
-                    running.append(asyncio.create_task(self._run_chunk(calls[at:end], block)))
-                    at = end
-                results += await running[0]
+                    chunk = calls[at : _cut(calls, at, self.chunk_calls)]
+                    running.append((len(chunk), asyncio.create_task(self._run_settled(chunk, block))))
+                    at += len(chunk)
+                if finished:
+                    await asyncio.sleep(0)  # the next request leaves before the caller gets busy with these results
+                    yield finished
+                expected, task = running[0]
+                finished = await task
                 running.popleft()
+                if len(finished) != expected:
+                    raise Malformed(f"multicall: {len(finished)} results for {expected} calls")
+            yield finished
         finally:
-            for task in running:
+            tasks = [task for _, task in running]
+            for task in tasks:
                 task.cancel()
-            if running:
-                await asyncio.gather(*running, return_exceptions=True)
-        if len(results) != total:
-            raise Malformed(f"multicall: {len(results)} results for {total} calls")
+            if tasks:
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run_settled(self, calls: Sequence[ContractCall], block: bytes) -> list[CallResult]:
+        """One chunk, with calls that may only have been starved by their neighbours asked again alone."""
+        results = await self._run_chunk(calls, block)
+        if len(calls) > 1:
+            for place in [i for i, result in enumerate(results) if type(result) is Reverted and not result.data]:
+                (results[place],) = await self._run_chunk(calls[place : place + 1], block)
         return results
 
     async def _run_chunk(self, calls: Sequence[ContractCall], block: bytes) -> list[CallResult]:
@@ -167,12 +178,18 @@ class Multicaller:
 def _cut(calls: Sequence[ContractCall], start: int, size: int) -> int:
     """Where the chunk that begins at `start` ends: at most `size` calls, at most MAX_BODY_BYTES, at least one."""
     end = min(start + size, len(calls))
+    overhead = (_ENTRY_WORDS + 2) * _WORD
     budget = MAX_BODY_BYTES // 2  # hex takes two characters a byte
+    if (end - start) * overhead + sum(map(len, map(_calldata, calls[start:end]))) <= budget:
+        return end
     for index in range(start, end):
-        budget -= _ENTRY_WORDS * _WORD + 2 * _WORD + len(calls[index].data)
+        budget -= overhead + len(calls[index].data)
         if budget < 0 and index > start:
             return index
     return end
+
+
+_calldata = attrgetter("data")
 
 
 def _word(value: int) -> bytes:

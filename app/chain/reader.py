@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias, TypeVar
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from itertools import islice
+from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 from app.chain.faults import BlockGone, Malformed, NotThereYet, ParamsRefused, WrongChain
 from app.chain.logs import LogFetcher
@@ -19,6 +21,9 @@ __all__ = ["BlockTag", "ChainReader", "Header"]
 T = TypeVar("T")
 
 BlockTag: TypeAlias = Literal["latest", "safe", "finalized"]
+
+_Waiting: TypeAlias = tuple[int, ReadPlan[T], int]
+"""A plan's place, the plan, and how many results it waits for."""
 
 _LAG_PAUSES: Final = (0.1, 0.4)
 """Seconds between tries of a read at a block that the node says it does not have, although it announced it."""
@@ -123,42 +128,57 @@ class ChainReader:
             Whatever a plan itself raises. All other plans are closed then.
         """
         values: dict[int, T] = {}
-        waiting: list[tuple[int, ReadPlan[T], int]] = []  # plan's place, the plan, calls it waits for
         calls: list[ContractCall] = []
+        waiting: list[_Waiting[T]] = []
         used_number = False
         try:
             for place, plan in enumerate(plans):
-                _advance(place, plan, None, values, waiting, calls)
+                try:
+                    wanted = next(plan)
+                except StopIteration as stop:
+                    values[place] = stop.value
+                else:
+                    calls += wanted
+                    waiting.append((place, plan, len(wanted)))
             while waiting:
-                results, by_hash = await self._call_all(calls, block) if calls else ([], True)
-                used_number |= not by_hash
-                round_, waiting, calls = waiting, [], []
-                start = 0
-                for place, plan, count in round_:
-                    _advance(place, plan, results[start : start + count], values, waiting, calls)
-                    start += count
+                round_ = _Round(waiting, values)
+                used_number |= await self._call_all(calls, block, round_.feed)
+                calls, waiting = round_.calls, round_.waiting
             if used_number:
                 await self._recheck(block)
-        finally:
+        except BaseException:
             for plan in plans:
                 plan.close()
+            raise
         return [values[place] for place in range(len(plans))]
 
-    async def _call_all(self, calls: Sequence[ContractCall], block: BlockRef) -> tuple[list[CallResult], bool]:
-        """Results, and whether the node pinned them by hash (by number, the block is to be checked again)."""
-        pin = b'{"blockHash":"%b","requireCanonical":true}' % str(block.hash).encode()
-        number = b'"%b"' % hex(block.number).encode()
+    async def _call_all(
+        self, calls: Sequence[ContractCall], block: BlockRef, feed: Callable[[list[CallResult]], None]
+    ) -> bool:
+        """Feed the results in order as they come. True if they were pinned by number: check the block again then."""
+        fed = 0
+
+        async def run(pin: bytes) -> None:
+            nonlocal fed
+            async with aclosing(self._multicaller.stream(calls[fed:] if fed else calls, pin)) as chunks:
+                async for results in chunks:
+                    feed(results)
+                    fed += len(results)
+
+        by_hash = b'{"blockHash":"%b","requireCanonical":true}' % str(block.hash).encode()
+        by_number = b'"%b"' % hex(block.number).encode()
         for pause in (*_LAG_PAUSES, None):
             try:
-                if not self._pins_by_hash:
-                    return await self._multicaller.run(calls, number), False
-                try:
-                    return await self._multicaller.run(calls, pin), True
-                except ParamsRefused:
-                    # EIP-1898 is not known here: by number, and for good if that works
-                    results = await self._multicaller.run(calls, number)
-                    self._pins_by_hash = False
-                    return results, False
+                if self._pins_by_hash:
+                    try:
+                        await run(by_hash)
+                        return False
+                    except ParamsRefused:
+                        await run(by_number)
+                        self._pins_by_hash = False  # EIP-1898 is not known here, and that worked
+                        return True
+                await run(by_number)
+                return True
             except NotThereYet:
                 if pause is None:
                     await self._recheck(block)  # tells a reorg from a node that lags
@@ -173,19 +193,32 @@ class ChainReader:
             raise BlockGone(f"block {block.number} was replaced while it was read")
 
 
-def _advance(
-    place: int,
-    plan: ReadPlan[T],
-    results: Sequence[CallResult] | None,
-    values: dict[int, T],
-    waiting: list[tuple[int, ReadPlan[T], int]],
-    calls: list[ContractCall],
-) -> None:
-    """Send a plan its results; note its value, or the calls it asks for next."""
-    try:
-        wanted = next(plan) if results is None else plan.send(results)
-    except StopIteration as stop:
-        values[place] = stop.value
-    else:
-        calls.extend(wanted)
-        waiting.append((place, plan, len(wanted)))
+class _Round(Generic[T]):
+    """Sends plans their results as these arrive, and collects what the plans ask for next."""
+
+    def __init__(self, asked: Sequence[_Waiting[T]], values: dict[int, T]) -> None:
+        self._asked = asked
+        self._values = values
+        self._next = 0
+        self._held: list[CallResult] = []
+        self.calls: list[ContractCall] = []
+        self.waiting: list[_Waiting[T]] = []
+
+    def feed(self, results: list[CallResult]) -> None:
+        """Resume every plan whose results are complete; keep what belongs to the one after them."""
+        held = self._held + results if self._held else results
+        size, start = len(held), 0
+        for place, plan, count in islice(self._asked, self._next, None):
+            end = start + count
+            if end > size:
+                break
+            self._next += 1
+            try:
+                wanted = plan.send(held[start:end])
+            except StopIteration as stop:
+                self._values[place] = stop.value
+            else:
+                self.calls += wanted
+                self.waiting.append((place, plan, len(wanted)))
+            start = end
+        self._held = held[start:]

@@ -131,6 +131,14 @@ class Rpc:
 
         return await self._persist(once, method)
 
+    async def post(self, body: bytes) -> HttpReply:
+        """One HTTP exchange as it is: no retry, no reading of the answer.
+
+        Raises:
+            Transport: nothing usable came back.
+        """
+        return await self._provider.post(body)
+
     def _opened(self, reply: HttpReply, method: str) -> msgspec.Raw:
         try:
             envelope = _envelope.decode(reply.body)
