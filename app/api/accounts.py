@@ -109,7 +109,7 @@ async def ranking_at(context: ReadContext, deployment: Deployment, block: Stored
     """The ranking of one deployment at a stored block: made once, in a thread, and kept while there is room.
 
     Raises:
-        BlockGone: the block is no longer stored.
+        Overtaken: the block is no longer stored.
     """
 
     async def make() -> Ranking:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.deps import BlockGone
+from app.api.deps import Overtaken
 from app.api.freshness import cache_seconds
 from app.api.schemas import AsOf, View
 
@@ -22,12 +22,12 @@ async def restarting(load_once: Callable[[], Awaitable[T]]) -> T:
     """Run a reading that a reorg may overtake; start it over when one does.
 
     Raises:
-        BlockGone: three times in a row.
+        Overtaken: three times in a row.
     """
     for _ in range(_ATTEMPTS - 1):
         try:
             return await load_once()
-        except BlockGone:
+        except Overtaken:
             continue
     return await load_once()
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
 from app.api.cache import SingleFlightCache
+from app.api.schemas import WalletView
 from app.api.stream import BlockStream
+from app.domain.account import AccountState, NotYetRead
 from app.domain.market import Deployment
 from app.domain.units import WAD
 from app.errors import Retryable
 from app.protocols.base import Adapter
 from app.store.blocks import StoredBlock, load_block
+from app.store.chains import ChainStatus, load_chains
+from app.store.deployments import load_deployments
 from app.store.engine import Database, ReadSession
 from app.store.markets import load_markets, load_records
 from app.valuation.assess import StateAt, restore_at
@@ -24,8 +29,8 @@ Clock = Callable[[], int]
 FindAdapter = Callable[[str], Adapter]
 
 
-class BlockGone(Retryable):
-    """The block was replaced by a reorg while a request was reading at it: start the request over."""
+class Overtaken(Retryable):
+    """What a request reads at changed under it (a reorg, a new deployment): start the request over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +45,24 @@ class ApiOptions:
     """Deployment states kept, one per deployment and block."""
     ranking_cache_accounts: int = 400_000
     """Ranked accounts kept over all deployments and blocks; about 0.5 kB each."""
+    answer_cache_size: int = 1024
+    """Wallet answers kept for those who ask for the same in the same second."""
+    following_cache_seconds: float = 0.5
+    """How long deployments and chain statuses are believed unchanged. 0: read with every request."""
     cursor_max_age_seconds: int = 900
     """How long the pages of one ranking can be turned, measured between block timestamps."""
     stream_subscribers: int = 200
     stream_heartbeat_seconds: float = 15.0
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may read the API; `*` for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """What is followed, and how it goes."""
+
+    deployments: tuple[Deployment, ...]
+    statuses: Mapping[int, ChainStatus]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +76,37 @@ class ReadContext:
     stream: BlockStream
     states: SingleFlightCache[tuple[str, int, bytes], StateAt | None] = field(init=False)
     rankings: SingleFlightCache[tuple[str, int, bytes], Ranking] = field(init=False)
+    answers: SingleFlightCache[tuple[object, ...], WalletView] = field(init=False)
+    _following: list[tuple[float, Following]] = field(default_factory=list)
+    """The newest one and when it was read; or nothing."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "states", SingleFlightCache(self.options.state_cache_size))
         object.__setattr__(self, "rankings", SingleFlightCache(self.options.ranking_cache_accounts, len))
+        object.__setattr__(self, "answers", SingleFlightCache(self.options.answer_cache_size))
+
+    async def following(self, session: ReadSession) -> Following:
+        """Deployments and chain statuses: `following_cache_seconds` old at most, and fresh when nobody notifies."""
+        now = time.monotonic()
+        for read_at, following in self._following:
+            if self.stream.generation is not None and now - read_at < self.options.following_cache_seconds:
+                return following
+        statuses = {status.chain_id: status for status in await load_chains(session)}
+        following = Following(tuple(await load_deployments(session)), statuses)
+        self._following[:] = [(now, following)]
+        return following
+
+    def require_followed(
+        self, deployments: Mapping[str, Deployment], accounts: Sequence[AccountState | NotYetRead]
+    ) -> None:
+        """Make sure that the deployment of every account is among `deployments`.
+
+        Raises:
+            Overtaken: one was added since they were read; they are read again with the next request.
+        """
+        if any(account.key.deployment_id not in deployments for account in accounts):
+            self._following.clear()
+            raise Overtaken("a deployment was added")
 
     async def state_at(self, deployment: Deployment, block: StoredBlock) -> StateAt | None:
         """The deployment's state at a stored block, from memory when it was made before.
@@ -71,7 +115,7 @@ class ReadContext:
         must not be awaited inside one, or requests could wait for connections they hold themselves.
 
         Raises:
-            BlockGone: the block is no longer stored.
+            Overtaken: the block is no longer stored.
         """
         key = (deployment.id, block.id, bytes(block.ref.hash))
         return await self.states.get(key, lambda: self._load_state(deployment, block))
@@ -90,16 +134,17 @@ class ReadContext:
         self.stream.close()
         await self.states.aclose()
         await self.rankings.aclose()
+        await self.answers.aclose()
 
 
 async def require_block(session: ReadSession, block: StoredBlock) -> None:
     """Make sure that what this session reads "at `block`" really is the state at that block.
 
     Raises:
-        BlockGone: it is no longer stored, so what lies at or below its id is the state of an older one.
+        Overtaken: it is no longer stored, so what lies at or below its id is the state of an older one.
     """
     if await load_block(session, block.ref.chain_id, block.ref.number) != block:
-        raise BlockGone(f"block {block.ref.number} of chain {block.ref.chain_id} was replaced")
+        raise Overtaken(f"block {block.ref.number} of chain {block.ref.chain_id} was replaced")
 
 
 def context_of(connection: HTTPConnection) -> ReadContext:

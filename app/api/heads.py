@@ -10,11 +10,10 @@ from app.api.freshness import as_of_head, as_of_past
 from app.api.problems import BLOCK_NOT_STORED, INVALID_PARAMETER, UNKNOWN_CHAIN, ApiProblem
 from app.api.schemas import AsOf
 from app.domain.market import Deployment
-from app.store.blocks import StoredBlock, load_block, load_head
-from app.store.chains import ChainStatus, load_chains
-from app.store.deployments import load_deployments
+from app.store.blocks import StoredBlock, load_block
+from app.store.chains import ChainStatus
 from app.store.engine import ReadSession
-from app.store.progress import load_first
+from app.store.progress import load_first, load_heads
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,8 @@ async def load_directory(
     Raises:
         ApiProblem: the chain is not followed; a block number without saying of which chain; block not stored.
     """
-    deployments = await load_deployments(session)
-    statuses = {status.chain_id: status for status in await load_chains(session)}
+    following = await context.following(session)
+    deployments, statuses = following.deployments, following.statuses
     followed = sorted({*context.options.chain_ids, *statuses, *(d.chain_id for d in deployments)})
     wanted = followed
     if chain_id is not None:
@@ -68,9 +67,10 @@ async def load_directory(
     if block_number is not None and len(wanted) != 1:
         raise ApiProblem(INVALID_PARAMETER, "block_number: say of which chain, with chain_id")
     now = context.clock()
+    heads = await load_heads(session, wanted)
     chains = {}
     for each in wanted:
-        status, head = statuses.get(each), await load_head(session, each)
+        status, head = statuses.get(each), heads.get(each)
         if block_number is None:
             chains[each] = ChainAt(each, status, head, as_of_head(each, status, head, now))
         else:

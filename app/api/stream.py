@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from app.errors import Retryable
 
 logger = logging.getLogger(__name__)
+
+Listen: TypeAlias = Callable[[str], AbstractAsyncContextManager[AsyncIterator[str]]]
+"""Opens the payloads of a notification channel; inside the context every notification will be given."""
 
 CHANNEL = "waterline_blocks"
 _QUEUE_LENGTH = 64
@@ -32,14 +36,23 @@ class BlockStream:
     Nobody can hold it up: a subscriber that reads too slowly loses its oldest news, never the newest.
     """
 
-    def __init__(
-        self, listen: Callable[[str], AsyncIterator[str]], max_subscribers: int, heartbeat_seconds: float
-    ) -> None:
+    def __init__(self, listen: Listen, max_subscribers: int, heartbeat_seconds: float) -> None:
         self._listen = listen
         self._max_subscribers = max_subscribers
         self._heartbeat_seconds = heartbeat_seconds
         self._queues: set[asyncio.Queue[BlockCommitted | None]] = set()
         self._closed = False
+        self._listening = False
+        self._generation = 0
+
+    @property
+    def generation(self) -> int | None:
+        """Another number after each notification and each reconnection; None while none could be heard.
+
+        What was read from the database under one generation is, but for the moments a notification travels, still
+        what it would answer.
+        """
+        return self._generation if self._listening else None
 
     @property
     def subscribers(self) -> int:
@@ -55,12 +68,18 @@ class BlockStream:
         """Listen until cancelled or closed; a lost connection is made again."""
         while not self._closed:
             try:
-                async for payload in self._listen(CHANNEL):
-                    news = _parse(payload)
-                    if news is not None:
-                        self.publish(news)
+                async with self._listen(CHANNEL) as payloads:
+                    self._listening = True
+                    async for payload in payloads:
+                        self._generation += 1
+                        news = _parse(payload)
+                        if news is not None:
+                            self.publish(news)
             except Retryable as error:
                 logger.warning("block notifications interrupted: %s", error)
+            finally:
+                self._listening = False
+                self._generation += 1
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     def publish(self, news: BlockCommitted) -> None:

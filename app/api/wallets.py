@@ -79,6 +79,9 @@ async def load_wallet_view(
 ) -> WalletView:
     """Everything known of one wallet: the API's answer and the page's content.
 
+    While block notifications are heard, whoever asks for the same in the same second and before the next block gets
+    the same answer.
+
     Args:
         chain_id: only this chain; None for all.
         block_number: the newest stored block up to this one instead of the head; needs a single chain.
@@ -96,10 +99,15 @@ async def load_wallet_view(
             if not directory.chains:
                 raise ApiProblem(UNAVAILABLE, "no chain is followed yet", {"Retry-After": "5"})
             accounts = await load_wallet(session, address, directory.blocks)
+            context.require_followed(directory.deployments, accounts)
         assessed = [await _assess(context, directory, account, target) for account in accounts]
         return _wallet_view(address, directory, assessed)
 
-    return await restarting(load_once)
+    generation = context.stream.generation
+    if generation is None:
+        return await restarting(load_once)
+    key = (generation, context.clock(), address, chain_id, block_number, target)
+    return await context.answers.get(key, lambda: restarting(load_once))
 
 
 def wallet_of(text: str) -> WalletReference:

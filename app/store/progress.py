@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Integer, bindparam, func, literal_column, select
+from sqlalchemy import BigInteger, Integer, bindparam, func, literal_column, select, true
+from sqlalchemy import column as named
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.domain.chain import ChainId
 from app.store.blocks import StoredBlock, stored_block
@@ -13,12 +16,22 @@ from app.store.tables import account_due, blocks, deployments, log_scans
 
 _CHAIN = bindparam("chain_id", type_=BigInteger)
 
+_COLUMNS = (blocks.c.id, blocks.c.chain_id, blocks.c.number, blocks.c.hash, blocks.c.parent_hash, blocks.c.timestamp)
 _FIRST = Query(
-    select(blocks.c.id, blocks.c.chain_id, blocks.c.number, blocks.c.hash, blocks.c.parent_hash, blocks.c.timestamp)
-    .where(blocks.c.chain_id == _CHAIN)
-    .order_by(blocks.c.number)
-    .limit(literal_column("1", Integer))
+    select(*_COLUMNS).where(blocks.c.chain_id == _CHAIN).order_by(blocks.c.number).limit(literal_column("1", Integer))
 )
+_wanted = func.unnest(bindparam("chain_ids", type_=ARRAY(BigInteger))).table_valued(
+    named("chain_id", BigInteger), name="wanted"
+)
+_wanted = _wanted.render_derived()
+_newest = (
+    select(*_COLUMNS)
+    .where(blocks.c.chain_id == _wanted.c.chain_id)
+    .order_by(blocks.c.number.desc())
+    .limit(literal_column("1", Integer))
+    .lateral("newest")
+)
+_HEADS = Query(select(*_newest.c).select_from(_wanted.join(_newest, true())))
 _pending = (
     select(func.count())
     .where(account_due.c.deployment_id == deployments.c.id, account_due.c.read_at_block_id.is_(None))
@@ -46,6 +59,12 @@ async def load_first(session: ReadSession, chain_id: ChainId) -> StoredBlock | N
     """The oldest stored block of a chain. None before the first."""
     rows = await session.rows(_FIRST, chain_id=chain_id)
     return stored_block(rows[0]) if rows else None
+
+
+async def load_heads(session: ReadSession, chain_ids: Collection[ChainId]) -> dict[ChainId, StoredBlock]:
+    """The newest stored block of each chain that has one, in one query."""
+    rows = await session.rows(_HEADS, chain_ids=list(chain_ids))
+    return {row[1]: stored_block(row) for row in rows}
 
 
 async def load_deployment_backlogs(session: ReadSession, chain_id: ChainId) -> dict[str, DeploymentBacklog]:

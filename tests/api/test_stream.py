@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 
@@ -10,9 +11,28 @@ from app.api.stream import BlockCommitted, BlockStream
 from app.errors import Retryable
 
 
+@asynccontextmanager
 async def _silence(_: str) -> AsyncIterator[str]:
-    await asyncio.Event().wait()
-    yield ""
+    yield aiter(_Payloads([]))
+
+
+class _Payloads:
+    """Gives the payloads; then raises, or waits for ever."""
+
+    def __init__(self, payloads: list[str], end: Exception | None = None) -> None:
+        self._payloads = payloads
+        self._end = end
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self
+
+    async def __anext__(self) -> str:
+        if self._payloads:
+            return self._payloads.pop(0)
+        if self._end is not None:
+            raise self._end
+        await asyncio.Event().wait()
+        raise AssertionError
 
 
 def _stream(listen: object = _silence, subscribers: int = 5, heartbeat: float = 60.0) -> BlockStream:
@@ -85,17 +105,13 @@ async def test_notifications_survive_a_lost_connection_and_foreign_payloads(monk
     monkeypatch.setattr(stream_module, "_RECONNECT_SECONDS", 0.0)
     connections = 0
 
-    async def listen(channel: str) -> AsyncIterator[str]:
+    @asynccontextmanager
+    async def listen(channel: str) -> AsyncIterator[_Payloads]:
         nonlocal connections
         connections += 1
         assert channel == "waterline_blocks"
-        if connections == 1:
-            yield "1:7"
-            yield "not ours"
-            yield "1:-1"
-            raise Retryable("connection lost")
-        yield "1:8"
-        await asyncio.Event().wait()
+        lost = ["1:7", "not ours", "1:-1"], Retryable("connection lost")
+        yield _Payloads(*lost) if connections == 1 else _Payloads(["1:8"])
 
     stream = _stream(listen)
     events, first = await _subscribe(stream)
@@ -104,3 +120,15 @@ async def test_notifications_survive_a_lost_connection_and_foreign_payloads(monk
     assert await anext(events) == BlockCommitted(1, 8)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+    assert connections == 2
+
+
+async def test_the_generation_is_known_only_while_listening_and_moves_with_every_notification() -> None:
+    stream = _stream(lambda _: nullcontext(_Payloads(["1:7", "1:-1"])))
+    assert stream.generation is None
+    running = asyncio.create_task(stream.run())
+    await asyncio.sleep(0)
+    assert stream.generation == 2
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert stream.generation is None
