@@ -121,15 +121,20 @@ async def test_recently_viewed_wallets_are_offered_and_forgotten_on_demand(watch
     await expect(recent).to_be_hidden()
 
 
-async def test_a_new_block_arrives_without_a_reload(watched: Watched, served: Served) -> None:
+async def test_a_new_block_arrives_without_a_reload_as_soon_as_it_is_told(watched: Watched, served: Served) -> None:
+    optimism = b.account(chain_id=10, as_of=b.as_of(chain_id=10, chain="Optimism"))
+    served.source.view = b.wallet(b.account(), optimism)
     page = await watched.page()
-    await page.goto(PATH)
+    await page.clock.install()
+    async with page.expect_response("**/live"):  # asked for when the stream opens
+        await page.goto(PATH)
+    await page.clock.pause_at(await page.evaluate("Date.now() / 1000 + 1"))  # from here on no timer fires: no polling
     await page.evaluate("window.sameDocument = true")
     await expect(page.locator("[data-key=a1-hf]")).to_have_text("1.1416")
-    link = page.get_by_role("link", name="Ethereum explorer")
+    link = page.locator(".fleet a[href='#account-2']")
     await link.focus()
     fresh = b.as_of(block_number=23_456_790, block_hash="0x" + "cd34" * 16, lag_seconds=1)
-    served.source.view = b.wallet(b.liquidatable_account(as_of=fresh))
+    served.source.view = b.wallet(b.liquidatable_account(as_of=fresh), optimism)
     served.publish(1, 23_456_790)
     await expect(page.locator("[data-key=a1-hf]")).to_have_text("0.9879")
     await expect(page.locator("[data-key=a1-hf]")).to_have_class("changed")
@@ -139,6 +144,18 @@ async def test_a_new_block_arrives_without_a_reload(watched: Watched, served: Se
     await expect(page).to_have_title("Liquidatable now at health factor 0.9879 · 0x5aAe…eAed · Waterline")
     await expect(link).to_be_focused()
     assert await page.evaluate("window.sameDocument")
+
+
+async def test_without_a_stream_the_page_is_polled(watched: Watched, served: Served) -> None:
+    page = await watched.page()
+    await page.add_init_script("delete window.EventSource")
+    await page.clock.install()
+    await page.goto(PATH)
+    fresh = b.as_of(block_number=23_456_790, block_hash="0x" + "cd34" * 16)
+    served.source.view = b.wallet(b.account(as_of=fresh))
+    await page.clock.run_for(10_000)
+    await expect(page.locator(".bar")).to_contain_text("23,456,790")
+    assert served.streams == 0
 
 
 async def test_digits_that_move_are_not_read_out_at_every_block(watched: Watched, served: Served) -> None:
