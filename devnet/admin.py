@@ -34,10 +34,24 @@ class Admin:
             self.pending = tuple(row for row in self.pending if row != undo)
         elif kind in _UNDO:
             self.pending = (*self.pending, (d.id, _UNDO[kind], symbol))
-        data = _emode_change(rng, d) if kind == "emode" else _reserve_change(rng, d, kind, symbol)
+        calls = [_emode_change(rng, d) if kind == "emode" else _reserve_change(rng, d, kind, symbol)]
+        if kind == "unfreeze" and d.version >= (3, 2):
+            calls += ltv_restoring_calls(d, symbol)
         label = f"admin: {kind} in {d.id}" if kind == "emode" else f"admin: {kind} of {symbol} in {d.id}"
-        chain.send(ADMIN, d.configurator, data, gas=POOL_GAS, label=label, must_succeed=False)
+        for data in calls:
+            chain.send(ADMIN, d.configurator, data, gas=POOL_GAS, label=label, must_succeed=False)
         return label
+
+
+def ltv_restoring_calls(d: Deployed, symbol: str) -> list[bytes]:
+    """What gives a V3.6 reserve its borrowing power back: freezing took it, in every eMode too; unfreezing does not
+    return it by itself."""
+    asset = d.reserves[symbol].asset
+    calls = [call_data("setReserveLtvzero(address,bool)", asset, False)]
+    for emode in aave_v3_6.EMODES:
+        if symbol in emode.collateral and (emode.id, symbol) != aave_v3_6.RETIRED:
+            calls.append(call_data("setAssetLtvzeroInEMode(address,uint8,bool)", asset, emode.id, False))
+    return calls
 
 
 def _reserve_change(rng: random.Random, d: Deployed, kind: str, symbol: str) -> bytes:

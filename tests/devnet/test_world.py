@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.chain import Address
+from app.domain.chain import Address, ContractCall
 from devnet import pool
+from devnet.admin import ltv_restoring_calls
+from devnet.assets import ADMIN
 from devnet.chain import TransactionFailed
 from devnet.kinds import kinds_of
 from devnet.pool import MAX_UINT256, WAD, AccountView
@@ -95,6 +97,40 @@ def test_a_crash_lets_the_liquidator_act_for_real(world: World) -> None:
         assert data[5] < WAD
         assert world.liquidation_verdict(deployment_id, wallet).word == "liquidatable"
     assert sum(step.liquidations for step in world.run(3)) > 0  # a third of the wallets a block
+
+
+def test_a_debt_nothing_is_left_for_becomes_a_deficit_in_v3_6(world: World) -> None:
+    for symbol in ("WETH", "wstETH"):
+        world.set_price(symbol, 100 * 10**8)
+    world.run(9)
+    deployed = world.deployed(V3_6)
+    deficits = [
+        int.from_bytes(world.chain.call(deployed.pool, "getReserveDeficit(address)", reserve.asset))
+        for reserve in deployed.reserves.values()
+    ]
+    assert max(deficits) > 0
+
+
+@pytest.mark.parametrize("kind", ["near", "emode_overlap", "emode_ltv_zero"])
+def test_the_admin_can_give_back_all_that_freezing_took(world: World, kind: str) -> None:
+    deployed, wallet = world.deployed(V3_6), first_of(world, kind, V3_6).wallet
+
+    def ltv() -> int:
+        data = world.account_data(V3_6, [wallet])[0]
+        assert data is not None
+        return data[4]
+
+    before = ltv()
+    symbols = ("WETH", "wstETH", "WBTC")
+    for symbol in symbols:
+        world.configure(V3_6, "setReserveFreeze(address,bool)", deployed.reserves[symbol].asset, True)
+    assert ltv() == 0
+    for symbol in symbols:
+        world.configure(V3_6, "setReserveFreeze(address,bool)", deployed.reserves[symbol].asset, False)
+        world.execute(
+            ADMIN, *(ContractCall(deployed.configurator, data) for data in ltv_restoring_calls(deployed, symbol))
+        )
+    assert ltv() == before
 
 
 def test_the_verdict_agrees_with_the_health_factor(world: World) -> None:
