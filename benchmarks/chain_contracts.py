@@ -1,6 +1,6 @@
 """Two tiny contracts for the chain benchmarks, assembled by hand and put in place with anvil_setCode.
 
-`ACCOUNT` answers any call with six words after twelve storage reads (about 26k gas), much like a lending view.
+`ACCOUNT` answers any call with six words after a bitmap and twelve mapping reads (about 30k gas), like a lending view.
 `EMITTER` emits as many Aave-shaped logs (three indexed words, two words of data) as its calldata says.
 """
 
@@ -31,10 +31,12 @@ MOVED = Hash32(keccak(text="Moved(address,address,uint256,uint256,uint256)"))
 
 
 def account_code() -> bytes:
-    """Sum of twelve slots from the argument on; returns argument + sum + j for j in 0..5."""
+    """Forty bits of a bitmap, twelve reads of a mapping keyed by the argument; argument + sum + j for j in 0..5."""
     code = bytes.fromhex("6000")
+    for bit in range(40):
+        code += bytes.fromhex(f"60043560{bit:02x}1c60011650")  # calldataload(4) >> bit & 1
     for slot in range(12):
-        code += bytes.fromhex(f"60{slot:02x}600435015401")
+        code += bytes.fromhex(f"60043560005260{slot:02x}60205260406000205401")  # += sload(keccak(argument, slot))
     for word in range(6):
         code += bytes.fromhex(f"806004350160{word:02x}0160{32 * word:02x}52")
     return code + bytes.fromhex("60c06000f3")

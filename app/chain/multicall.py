@@ -42,10 +42,9 @@ def encode_aggregate3(calls: Sequence[ContractCall]) -> bytes:
     parts: list[bytes] = []
     sizes: list[int] = []
     add, add_size = parts.extend, sizes.append
-    for call in calls:
-        data = call.data
+    for target, data in calls:
         head, padding, size = _shape(len(data))
-        add((_ZERO12, call.target, head, data, padding))
+        add((_ZERO12, target, head, data, padding))
         add_size(size)
     count = len(sizes)
     offsets = list(accumulate(sizes, initial=_WORD * count))[:-1]
@@ -64,6 +63,9 @@ def decode_aggregate3(raw: bytes, count: int) -> list[CallResult]:
     offsets = table.unpack_from(raw, 64)
     if table.pack(*offsets) != raw[64 : 64 + table.size]:
         raise Malformed("multicall: an offset is out of range")
+    uniform = _decode_uniform(raw, offsets)
+    if uniform is not None:
+        return uniform
     results: list[CallResult] = []
     append, known = results.append, _result_heads
     for offset in offsets:
@@ -75,6 +77,26 @@ def decode_aggregate3(raw: bytes, count: int) -> list[CallResult]:
             raise Malformed("multicall: a result is cut off")
         append(Returned(data) if success else Reverted(data))
     return results
+
+
+def _decode_uniform(raw: bytes, offsets: Sequence[int]) -> list[CallResult] | None:
+    """The usual case at twice the speed: all calls succeeded with data of one length. None if it is not that case."""
+    count = len(offsets)
+    if count < 2:
+        return None
+    stride = (len(raw) - 64) // count - _WORD
+    if offsets[0] != _WORD * count or offsets[-1] != _WORD * count + stride * (count - 1) or stride < 96:
+        return None
+    head = raw[64 + offsets[0] : 160 + offsets[0]]
+    success, size = _result_heads.get(head) or _remember_head(head)
+    if not success or stride != 96 + size + -size % _WORD or len(raw) != 64 + count * (_WORD + stride):
+        return None
+    if list(offsets) != list(range(offsets[0], offsets[0] + stride * count, stride)):
+        return None
+    fields = _uniform_table(count, size).unpack_from(raw, 64 + _WORD * count)
+    if fields[::2].count(head) != count:
+        return None
+    return [Returned(data) for data in fields[1::2]]
 
 
 class Multicaller:
@@ -208,6 +230,12 @@ def _shape(size: int) -> tuple[bytes, bytes, int]:
 def _offset_table(count: int) -> Struct:
     """`count` ABI words holding small numbers."""
     return Struct(">" + "24xQ" * count)
+
+
+@lru_cache(maxsize=64)
+def _uniform_table(count: int, size: int) -> Struct:
+    """`count` results of `size` bytes: the three words before each, and its data."""
+    return Struct(f"96s{size}s{-size % _WORD}x" * count)
 
 
 _result_heads: dict[bytes, tuple[bool, int]] = {}

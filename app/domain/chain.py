@@ -101,8 +101,7 @@ class LogFilter:
 EMPTY_FILTER = LogFilter(frozenset(), frozenset())
 
 
-@dataclass(frozen=True, slots=True)
-class ContractCall:
+class ContractCall(NamedTuple):
     """A view call: `data` is selector plus ABI-encoded arguments."""
 
     target: Address
