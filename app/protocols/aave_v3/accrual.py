@@ -12,8 +12,9 @@ from app.protocols.aave_v3.rules import Rules
 
 _NOT_IN_USE = EMode(0, 0, 0, collateral_bitmap=0, ltv_zero_bitmap=0, isolated=False)
 
-Row: TypeAlias = tuple[int, int, int, int, int, int | None, int]
-"""income index, debt index, price, unit, addend of the debt's value, threshold (None: skipped), LTV"""
+Row: TypeAlias = tuple[int, int, int | None, int, int, int | None, int]
+"""income index, debt index, price (None: there is none), unit, addend of the debt's value, threshold (None: skipped),
+LTV"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,9 @@ class Accrued:
         return rows
 
     def make_row(self, code: str, emode: int) -> Row | None:
-        """One market's row; None when its indices, configuration, price or the eMode could not be read."""
+        """One market's row; None when its indices, its configuration or the eMode could not be read."""
         terms, indices = self.terms(code, emode), self.indices(code)
-        if terms is None or terms.price is None or indices is None:
+        if terms is None or indices is None:
             return None
         unit = self.unit(code)
         addend = self.rules.debt_value_addend(unit)

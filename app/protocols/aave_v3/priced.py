@@ -37,12 +37,14 @@ class AavePrices(PricedState):
         collateral = debt = weighted = 0
         for position in snapshot.positions:
             borrowed, is_collateral = position.borrowed_raw, position.is_collateral
+            row = rows[position.market]
+            if row is None:
+                return _UNKNOWN
             if not (borrowed or is_collateral):
                 continue
-            row = rows[position.market]
-            if row is None or not row[2]:
-                return _UNKNOWN
             income, debt_index, price, unit, value_addend, threshold, _ = row
+            if not price:
+                return _UNKNOWN
             if is_collateral and threshold is not None:
                 value = (position.supplied_raw * income + supplied_addend) // RAY * price // unit
                 collateral += value
@@ -70,6 +72,8 @@ class AavePrices(PricedState):
             if row is None:
                 return None
             income, debt_index, price, unit, value_addend, threshold, ltv = row
+            if price is None:
+                return None
             if position.is_collateral and threshold is not None:
                 value = (position.supplied_raw * income + self._supplied_addend) // RAY * price // unit
                 collateral += value

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.domain.risk import RiskStatus
+from app.domain.units import RAY, SECONDS_PER_YEAR
+from app.protocols.aave_v3.rules import V3_0, V3_6, Rules
+from app.valuation.distance import Horizon, seconds_to_liquidation
+from tests.protocols.aave_v3.builders import NOW, USDC, WETH, make_state, owed, snapshot, supplied
+
+COSTLY = replace(USDC, borrow_rate=RAY // 5)
+EARNING = replace(WETH, liquidity_rate=RAY // 50)
+
+
+@pytest.mark.parametrize("rules", [V3_0, V3_6], ids=lambda rules: rules.name)
+@settings(max_examples=40, deadline=None)
+@given(debt=st.integers(20_500 * 10**6, 24_900 * 10**6), waited=st.integers(0, 10**6))
+def test_at_the_second_named_the_account_is_liquidatable_and_not_one_before(
+    rules: Rules, debt: int, waited: int
+) -> None:
+    state = make_state(EARNING, COSTLY, rules=rules)
+    account = snapshot(supplied(EARNING, 10 * 10**18), owed(COSTLY, debt))
+    start = NOW + waited
+    seconds = seconds_to_liquidation(state, account, start)
+    if isinstance(seconds, Horizon):
+        assert seconds is Horizon.MORE_THAN_A_YEAR
+        assert state.at(start + SECONDS_PER_YEAR).health(account).status is RiskStatus.HEALTHY
+        return
+    assert seconds is not None
+    assert state.at(start + seconds).health(account).status is RiskStatus.LIQUIDATABLE
+    if seconds:
+        assert state.at(start + seconds - 1).health(account).status is RiskStatus.HEALTHY
+
+
+def test_a_debt_that_does_not_grow_never_gets_there() -> None:
+    account = snapshot(supplied(WETH, 10 * 10**18), owed(USDC, 20_000 * 10**6))
+    assert seconds_to_liquidation(make_state(WETH, USDC), account, NOW) is Horizon.NEVER
+
+
+def test_no_debt_never_gets_there() -> None:
+    assert seconds_to_liquidation(make_state(), snapshot(supplied(WETH, 1)), NOW) is Horizon.NEVER
+
+
+def test_a_small_debt_takes_more_than_a_year() -> None:
+    account = snapshot(supplied(WETH, 10 * 10**18), owed(COSTLY, 100 * 10**6))
+    assert seconds_to_liquidation(make_state(WETH, COSTLY), account, NOW) is Horizon.MORE_THAN_A_YEAR
+
+
+def test_what_is_liquidatable_has_no_time_left() -> None:
+    account = snapshot(supplied(WETH, 10 * 10**18), owed(USDC, 25_000 * 10**6))
+    assert seconds_to_liquidation(make_state(), account, NOW) == 0
+
+
+def test_of_what_is_unknown_nothing_is_said() -> None:
+    account = snapshot(supplied(WETH, 10 * 10**18), owed(USDC, 20_000 * 10**6))
+    assert seconds_to_liquidation(make_state(matches=0), account, NOW) is None
