@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class RiskStatus(StrEnum):
@@ -48,9 +49,9 @@ class LiquidationPrice:
     """price / current price - 1, WAD, rounded towards zero: negative = a fall, positive = a rise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
-    """The part of an assessment that ranks accounts. Exact integers, cheap enough for every account of a block."""
+class Health(NamedTuple):
+    """The part of an assessment that ranks accounts. Exact integers, cheap enough for every account of a block:
+    a named tuple, because making frozen dataclasses would take a third of that time."""
 
     status: RiskStatus
     health_factor_wad: int | None
