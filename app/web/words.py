@@ -27,10 +27,10 @@ UNKNOWN = Band("unknown", "Unknown")
 LIQUIDATABLE = Band("liquidatable", "Liquidatable")
 BLOCKED = Band("liquidatable", "Past the line, blocked")
 WIDE, MODERATE = Band("wide", "Wide margin"), Band("moderate", "Moderate margin")
-THIN, BRINK = Band("thin", "Thin margin"), Band("brink", "At the line")
+THIN, BRINK = Band("thin", "Thin margin"), Band("brink", "Close to the line")
 
 EDGES = ((Decimal("0.60"), WIDE), (Decimal("0.80"), MODERATE), (Decimal("0.95"), THIN))
-"""A healthy account below this utilisation is called that; from the last edge on it is at the line."""
+"""A healthy account below this utilisation is called that; from the last edge on it is close to the line."""
 
 
 def band_of(account: AccountView | RankedAccountView) -> Band:

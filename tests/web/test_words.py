@@ -121,9 +121,9 @@ def test_a_wallet_without_accounts_has_no_verdict() -> None:
         ("0.599999999999999999", "Wide margin"),
         ("0.600000000000000000", "Moderate margin"),
         ("0.800000000000000000", "Thin margin"),
-        ("0.950000000000000000", "At the line"),
-        ("1.000000000000000000", "At the line"),
-        (None, "At the line"),
+        ("0.950000000000000000", "Close to the line"),
+        ("1.000000000000000000", "Close to the line"),
+        (None, "Close to the line"),
     ],
 )
 def test_a_healthy_account_is_banded_by_utilisation(utilization: str | None, word: str) -> None:
