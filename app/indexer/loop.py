@@ -149,6 +149,7 @@ class Indexer:
     async def _follow(self, head: Header, lock: AdvisoryLock) -> None:
         """Bring the store to `head`, whatever lies between."""
         await self._status.note_head(head)
+        self._families.chain_head_block.labels(self._metrics.chain).set(head.block.number)
         while True:
             stored = await self._stored.near(head.block)
             placement = await locate(self._reader.fetch_header, head.block, stored, self._spec.finality_depth)
@@ -169,10 +170,10 @@ class Indexer:
                     assert_never(placement)
 
     async def _catch_up(self, head: Header, lock: AdvisoryLock) -> None:
-        """Index from the cursor, which is below `head` on its line, up to it: step by step, or in one jump."""
+        """Index from the cursor, which is below `head` on its line, up to it: step by step where the node can."""
         cursor = self.cursor
         if cursor is None or head.block.number - cursor.number > self._spec.state_depth:
-            await self._index(head, head, lock, jump=True)
+            await self._skip_to(head, lock)
             return
         step = self._spec.sampling_step
         number = next_multiple(cursor.number, step)
@@ -187,11 +188,18 @@ class Indexer:
             except Pruned:
                 if target is head:
                     raise
-                log.warning("chain=%s block=%d state pruned, jumping to the head", self._spec.name, number)
-                await self._index(head, head, lock, jump=True)
+                log.warning("chain=%s block=%d state is gone, skipping to the head", self._spec.name, number)
+                await self._skip_to(head, lock)
                 return
+            await self._status.write()
             cursor = target.block
             number += step
+
+    async def _skip_to(self, head: Header, lock: AdvisoryLock) -> None:
+        """Index `head` alone. Logs of the gap are searched with it, or left to the search between blocks if many."""
+        cursor = self.cursor
+        far = cursor is None or head.block.number - cursor.number > self._options.search_at_once_blocks
+        await self._index(head, head, lock, jump=far)
 
     async def _index(self, target: Header, head: Header, lock: AdvisoryLock, *, jump: bool = False) -> None:
         """Read one block, on the way to `head` or that itself, and store it."""
@@ -240,7 +248,6 @@ class Indexer:
         block, families, chain = harvest.batch.block, self._families, self._metrics.chain
         behind = max(0, head.number - block.number)
         families.last_indexed_block.labels(chain).set(block.number)
-        families.chain_head_block.labels(chain).set(head.number)
         families.blocks_behind.labels(chain).set(behind)
         families.blocks_indexed.labels(chain).inc()
         families.block_index_seconds.labels(chain).observe(seconds)

@@ -19,6 +19,9 @@ class IndexerOptions:
     """Accounts found by scans, or unreadable before, that one block reads besides those it touched."""
     retry_unreadable_blocks: int = 20
     """An unreadable account is read again this many blocks later, or as soon as a log touches it."""
+    search_at_once_blocks: int = 10_000
+    """Longest gap whose logs are searched together with the block that ends it; so many blocks' accounts are then
+    right at once. Beyond it the gap is searched between blocks."""
     scan_seconds: float = 1.0
     """How long one log search should take: its range grows and shrinks towards this. Live blocks wait no longer."""
     scan_first_blocks: int = 2_000

@@ -23,6 +23,7 @@ QUICK = IndexerOptions(
     refresh_blocks=7,
     calibrate_blocks=5,
     retry_unreadable_blocks=3,
+    search_at_once_blocks=20,
     scan_first_blocks=4,
     heartbeat_seconds=0.02,
     standby_seconds=0.01,

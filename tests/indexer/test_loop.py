@@ -217,6 +217,20 @@ async def test_a_node_that_falls_behind_changes_nothing(make_database: MakeDatab
     assert_same_tables(dump_tables(place.url), before)
 
 
+async def test_a_gap_beyond_the_nodes_memory_but_short_enough_to_search_at_once_leaves_nothing_stale(
+    database: Database,
+) -> None:
+    chain = ModelChain(seed=19)
+    indexer = make_indexer(ModelReader(chain), database, spec=make_spec(state_depth=10))
+    await indexer.run_until(0)
+    chain.mine(18)
+    await indexer.run_until(18)
+
+    await assert_equals_the_chain(database, chain, range(18, 19))
+    async with database.read() as session:
+        assert await load_scans(session, CHAIN_ID, 10) == []
+
+
 async def test_a_gap_beyond_the_nodes_memory_is_jumped_and_its_logs_are_searched(database: Database) -> None:
     chain = ModelChain(seed=9)
     spec = make_spec(state_depth=10)

@@ -1,0 +1,71 @@
+"""Waiting for heads with a limit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from app.chain.faults import Transport
+from app.chain.reader import Header
+from app.errors import Fatal
+from app.indexer.feed import FeedEnded, HeadFeed
+from tests.indexer.model import ModelChain
+
+HEAD = Header(ModelChain(seed=1).head.ref, b"")
+
+
+async def test_a_head_that_comes_after_the_limit_is_not_lost() -> None:
+    gate = asyncio.Event()
+
+    async def heads() -> AsyncGenerator[Header, None]:
+        await gate.wait()
+        yield HEAD
+
+    async with HeadFeed(heads()) as feed:
+        assert await feed.take(0) is None
+        gate.set()
+        assert await feed.take(60) == HEAD
+
+
+async def test_a_stream_that_ends_or_fails_is_over() -> None:
+    async def ending() -> AsyncGenerator[Header, None]:
+        yield HEAD
+
+    async def failing() -> AsyncGenerator[Header, None]:
+        raise Transport("gone")
+        yield HEAD
+
+    async with HeadFeed(ending()) as feed:
+        assert await feed.take(60) == HEAD
+        with pytest.raises(FeedEnded):
+            await feed.take(60)
+    async with HeadFeed(failing()) as feed:
+        with pytest.raises(FeedEnded, match="gone"):
+            await feed.take(60)
+
+
+async def test_what_must_stop_the_chain_passes_through() -> None:
+    async def failing() -> AsyncGenerator[Header, None]:
+        raise Fatal("another chain")
+        yield HEAD
+
+    async with HeadFeed(failing()) as feed:
+        with pytest.raises(Fatal, match="another chain"):
+            await feed.take(60)
+
+
+async def test_leaving_while_a_head_is_awaited_ends_the_stream() -> None:
+    ended = asyncio.Event()
+
+    async def heads() -> AsyncGenerator[Header, None]:
+        try:
+            await asyncio.Event().wait()
+            yield HEAD
+        finally:
+            ended.set()
+
+    async with HeadFeed(heads()) as feed:
+        assert await feed.take(0) is None
+    assert ended.is_set()
