@@ -19,7 +19,7 @@ import multicall.constants
 from multicall import Call, Multicall
 from web3 import AsyncHTTPProvider, AsyncWeb3, Web3
 
-from app.chain.multicall import MAX_CALLS, encode_aggregate3
+from app.chain.multicall import MAX_CALLS, Multicaller, encode_aggregate3
 from app.chain.reader import ChainReader
 from app.chain.rpc import Rpc
 from app.chain.wire import body, call_params
@@ -59,6 +59,14 @@ async def _read_ours(reader: ChainReader, subject: Subject) -> list[Answer]:
     target, head = subject.target, SELECTOR + bytes(12)
     plans = [_plan(ContractCall(target, head + wallet)) for wallet in subject.wallets]
     return await reader.read_all(plans, subject.block)
+
+
+async def _read_calls(caller: Multicaller, subject: Subject) -> list[Answer]:
+    """The same without plans: one list of calls, as the multicall layer itself takes it."""
+    target, head = subject.target, SELECTOR + bytes(12)
+    pin = b'{"blockHash":"%b","requireCanonical":true}' % str(subject.block.hash).encode()
+    results = await caller.run([ContractCall(target, head + wallet) for wallet in subject.wallets], pin)
+    return [tuple(map(int.from_bytes, _SIX_WORDS.unpack(result.data))) for result in results]
 
 
 def _read_multicall(web3: Web3, subject: Subject) -> list[Answer]:
@@ -117,15 +125,18 @@ def _race(subject: Subject, rounds: int, singly: int) -> dict[str, list[Sample]]
         reader, rpc = ChainReader(Rpc(subject.url), chain_spec(31337)), Rpc(subject.url)
         blocking = Web3(Web3.HTTPProvider(subject.url))
         single = AsyncWeb3(AsyncHTTPProvider(subject.url))
+        caller = Multicaller(rpc, MULTICALL3)
         bodies = _bodies(subject)
         count = len(subject.wallets)
         try:
             ours = runner.run(_read_ours(reader, subject))
             assert ours == _read_multicall(blocking, subject), "multicall.py and we must read the same"
+            assert ours == runner.run(_read_calls(caller, subject))
             assert ours[:singly] == runner.run(_read_singly(single, subject, singly))
             assert len(set(ours)) > 1
             contestants = {
                 "ours": lambda: len(runner.run(_read_ours(reader, subject))),
+                "calls": lambda: len(runner.run(_read_calls(caller, subject))),
                 "multicall.py": lambda: len(_read_multicall(blocking, subject)),
                 "floor": lambda: runner.run(_send_all(rpc, bodies, count)),
             }
@@ -147,10 +158,17 @@ def _figures(subject: Subject, samples: dict[str, list[Sample]], wall_goal: floa
     figures = [
         Figure(
             f"2{letter}",
-            f"{name}: client CPU, multicall.py / ours",
+            f"{name}: client CPU, one plan a call, multicall.py / ours",
             median_ratio(cpu["multicall.py"], cpu["ours"]),
             10,
             detail=f"ours {ours_cpu}, multicall.py {spread(cpu['multicall.py'], 'us')}",
+        ),
+        Figure(
+            f"2{letter}c",
+            f"{name}: the same without plans, multicall.py / ours",
+            median_ratio(cpu["multicall.py"], cpu["calls"]),
+            10,
+            detail=f"ours {spread(cpu['calls'], 'us CPU a call')}",
         ),
         Figure(
             f"3{letter}",

@@ -19,7 +19,7 @@ from typing import Final
 
 from app.chain.faults import ExecutionReverted, Malformed, OutOfGas, ResponseTooLarge
 from app.chain.rpc import Rpc
-from app.chain.wire import body, call_params, decode_bytes
+from app.chain.wire import body, call_params
 from app.domain.chain import Address, CallResult, ContractCall, Returned, Reverted
 
 SELECTOR: Final = bytes.fromhex("82ad56cb")
@@ -37,8 +37,20 @@ _ZERO12: Final = bytes(12)
 _ENTRY_WORDS: Final = 4  # target, allowFailure, offset of the data, its length
 
 
+_target = attrgetter("target")
+_calldata = attrgetter("data")
+
+
 def encode_aggregate3(calls: Sequence[ContractCall]) -> bytes:
     """Calldata that runs `calls` in order, each allowed to fail."""
+    count = len(calls)
+    entries, sizes = _uniform_entries(calls) or _entries(calls)
+    offsets = list(accumulate(sizes, initial=_WORD * count))[:-1]
+    return b"".join((SELECTOR, _word(_WORD), _word(count), _offset_table(count).pack(*offsets), entries))
+
+
+def _entries(calls: Sequence[ContractCall]) -> tuple[bytes, list[int]]:
+    """The encoded entries in a row, and the length of each."""
     parts: list[bytes] = []
     sizes: list[int] = []
     add, add_size = parts.extend, sizes.append
@@ -46,9 +58,17 @@ def encode_aggregate3(calls: Sequence[ContractCall]) -> bytes:
         head, padding, size = _shape(len(data))
         add((_ZERO12, target, head, data, padding))
         add_size(size)
-    count = len(sizes)
-    offsets = list(accumulate(sizes, initial=_WORD * count))[:-1]
-    return b"".join((SELECTOR, _word(_WORD), _word(count), _offset_table(count).pack(*offsets), *parts))
+    return b"".join(parts), sizes
+
+
+def _uniform_entries(calls: Sequence[ContractCall]) -> tuple[bytes, list[int]] | None:
+    """`_entries` in one step where all calls go to one contract with calldata of one length; None elsewhere."""
+    targets = set(map(_target, calls))
+    if len(targets) != 1 or len(lengths := set(map(len, map(_calldata, calls)))) != 1:
+        return None
+    head, padding, size = _shape(lengths.pop())
+    before = _ZERO12 + targets.pop() + head
+    return before + (padding + before).join(map(_calldata, calls)) + padding, [size] * len(calls)
 
 
 def decode_aggregate3(raw: bytes, count: int) -> list[CallResult]:
@@ -169,11 +189,10 @@ class Multicaller:
         """One request, or two halves of it where the node refuses the whole."""
         try:
             params = call_params(self._address, encode_aggregate3(calls), block)
-            raw = await self._rpc.request(body("eth_call", params), "eth_call")
-            # the outer call of an address without code succeeds with nothing
-            if len(memoryview(raw)) == len('"0x"'):
+            raw = await self._rpc.request_bytes(body("eth_call", params), "eth_call")
+            if not raw:  # the outer call of an address without code succeeds with nothing
                 raise Malformed(f"multicall: no contract at {self._address} at this block")
-            results = decode_aggregate3(decode_bytes(raw), len(calls))
+            results = decode_aggregate3(raw, len(calls))
         except (OutOfGas, ResponseTooLarge, ExecutionReverted):
             if len(calls) == 1:
                 raise
@@ -209,9 +228,6 @@ def _cut(calls: Sequence[ContractCall], start: int, size: int) -> int:
         if budget < 0 and index > start:
             return index
     return end
-
-
-_calldata = attrgetter("data")
 
 
 def _word(value: int) -> bytes:

@@ -34,6 +34,16 @@ def test_calldata_equals_the_reference_codec(batch: list[ContractCall]) -> None:
     assert encode_aggregate3(batch) == bytes.fromhex("82ad56cb") + reference
 
 
+@given(st.lists(st.binary(min_size=36, max_size=36), max_size=12))
+@settings(max_examples=30)
+def test_calls_alike_equal_the_reference_codec_too(data: list[bytes]) -> None:
+    batch = [ContractCall(MULTICALL3, one) for one in data]
+    reference = eth_abi.encode(["(address,bool,bytes)[]"], [[(c.target, True, c.data) for c in batch]])
+    assert encode_aggregate3(batch) == bytes.fromhex("82ad56cb") + reference
+    answer: list[CallResult] = [Returned(one) for one in data]
+    assert decode_aggregate3(encoded(answer), len(answer)) == answer
+
+
 @given(st.lists(results, max_size=12))
 @settings(max_examples=60)
 def test_results_equal_the_reference_codec(values: list[CallResult]) -> None:
