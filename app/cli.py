@@ -105,6 +105,9 @@ def devnet(
     block_seconds: Annotated[float, typer.Option(help="Seconds between blocks.")] = 2.0,
     deployments_file: Annotated[Path, typer.Option(help="Where to write what was deployed.")] = Path("devnet.json"),
     guide_file: Annotated[Path | None, typer.Option(help="Where to write which wallets are worth looking at.")] = None,
+    history_after: Annotated[
+        Path | None, typer.Option(help="Wait for this file before living through two days of history.")
+    ] = None,
 ) -> None:
     """A local chain with the real Aave contracts, a population of wallets, moving prices and a liquidator."""
     settings = load_settings()
@@ -115,6 +118,7 @@ def devnet(
         block_seconds=block_seconds,
         deployments_file=deployments_file,
         guide_file=guide_file,
+        history_after=history_after,
         console=console,
     )
 

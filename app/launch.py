@@ -24,6 +24,7 @@ from app.supervisor import ChildSpec, Supervisor
 
 DEVNET_CHAIN_ID = 31337
 _READY_SECONDS = 180
+_DEMO_FILES = ("deployments.json", "guide.json", "followed")
 
 
 async def up(settings: Settings, console: Console) -> int:
@@ -59,7 +60,7 @@ async def demo(settings: Settings, console: Console) -> int:
     _require_free_port("127.0.0.1", settings.devnet_port, "DEVNET_PORT")
     with tempfile.TemporaryDirectory(prefix="waterline-demo-", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o711)  # noqa: S103 - the database server's own user has to pass through, not to list
-        deployments_file, guide_file = Path(folder) / "deployments.json", Path(folder) / "guide.json"
+        deployments_file, guide_file, followed_file = (Path(folder) / name for name in _DEMO_FILES)
         environ = environment_with(
             DEPLOYMENTS="",
             DEPLOYMENTS_FILE="",
@@ -67,20 +68,24 @@ async def demo(settings: Settings, console: Console) -> int:
             **{f"RPC_URL_{DEVNET_CHAIN_ID}": f"http://127.0.0.1:{settings.devnet_port}"},
             **{f"WS_URL_{DEVNET_CHAIN_ID}": f"ws://127.0.0.1:{settings.devnet_port}"},
         )
-        files = ("--deployments-file", str(deployments_file), "--guide-file", str(guide_file))
+        files = ("--deployments-file", deployments_file, "--guide-file", guide_file, "--history-after", followed_file)
+        base_url = f"http://{settings.host}:{settings.port}"
 
         async def start(children: Supervisor) -> None:
             with console.status("Building a local chain with the real Aave contracts and its population"):
-                await children.start(_part(environ, "devnet", *files))
-                await _until_file(guide_file)
-            with console.status("Starting the database"):
+                await children.start(_part(environ, "devnet", *map(str, files)))
                 postgres = await asyncio.to_thread(resources.enter_context, _embedded(Path(folder) / "postgres"))
                 await _migrate(postgres)
-                environ.update(DATABASE_URL=postgres.reveal(), DEPLOYMENTS_FILE=str(deployments_file))
-            with console.status("Indexing"):
+                await _until_file(deployments_file)
+            environ.update(DATABASE_URL=postgres.reveal(), DEPLOYMENTS_FILE=str(deployments_file))
+            with console.status("Following it"):
                 await children.start(_part(environ, "index", "--chain", str(DEVNET_CHAIN_ID), "--no-progress"))
                 await children.start(_part(environ, "serve"))
-                await _until_ready(f"http://{settings.host}:{settings.port}")
+                await _until_answer(f"{base_url}/v1/status", '"scan_remaining_blocks":0,')
+            with console.status("Living through two days of history"):
+                followed_file.touch()
+                await _until_file(guide_file)
+                await _until_answer(f"{base_url}/ready")
             _print_guide(console, settings, json.loads(guide_file.read_text()))
 
         with contextlib.ExitStack() as resources:
@@ -132,15 +137,16 @@ async def _until_file(path: Path) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _until_ready(base_url: str) -> None:
+async def _until_answer(url: str, containing: str = "") -> None:
+    """Wait for a page to answer 200 with a text in it."""
     async with (
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
         asyncio.timeout(_READY_SECONDS),
     ):
         while True:
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                async with session.get(f"{base_url}/ready") as answer:
-                    if answer.status == 200:
+                async with session.get(url) as answer:
+                    if answer.status == 200 and containing in await answer.text():
                         return
             await asyncio.sleep(0.2)
 

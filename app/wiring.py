@@ -175,6 +175,7 @@ def devnet(
     block_seconds: float,
     deployments_file: Path,
     guide_file: Path | None,
+    history_after: Path | None,
     console: Console,
 ) -> None:
     """Run the local chain until SIGINT or SIGTERM."""
@@ -189,7 +190,7 @@ def devnet(
             partial.write_text(json.dumps(guide))
             partial.rename(guide_file)
 
-    local_chain.run(port, seed, wallets, block_seconds, deployments_file, announce)
+    local_chain.run(port, seed, wallets, block_seconds, deployments_file, announce, history_after=history_after)
 
 
 def scan_progress(console: Console) -> tuple[Progress, OnScan]:

@@ -46,12 +46,15 @@ def run(
     ready: Callable[[Ready], None],
     *,
     chain_id: int = 31337,
+    history_after: Path | None = None,
     stopped: threading.Event | None = None,
 ) -> None:
     """Build the world, call `ready`, and let it live at wall-clock time until SIGINT, SIGTERM or `stopped`.
 
-    The deployments file is written before `ready` and removed at the end; the node ends with this call, and with
-    the calling thread at the latest. Signals are caught only when called from the main thread.
+    With `history_after` the two days of history begin only once that file exists: whoever follows the chain from
+    its deployment on makes it when he does. The deployments file is written before and removed at the end; the node
+    ends with this call, and with the calling thread at the latest. Signals are caught only when called from the
+    main thread.
 
     Raises:
         DevnetUnavailable: set-up has not been done and cannot be done now.
@@ -70,8 +73,9 @@ def run(
             users_per_block=USERS_PER_BLOCK,
         ) as world:
             try:
-                _make_history(world, begin, stop)
                 world.write_deployments_file(deployments_file)
+                _wait_for(history_after, stop)
+                _make_history(world, begin, stop)
                 found = interesting_wallets(world)
                 seconds = time.perf_counter() - started
                 ready(Ready(world.rpc_url, world.ws_url, chain_id, deployments_file, found, seconds))
@@ -117,6 +121,12 @@ def _make_history(world: World, begin: int, stop: threading.Event) -> None:
         if stop.is_set():
             return
         world.step(timestamp=first + (now - first) * index // (HISTORY_BLOCKS + 1), admin=False)
+
+
+def _wait_for(file: Path | None, stop: threading.Event) -> None:
+    """Until the file exists, or it is time to stop."""
+    while file is not None and not file.exists() and not stop.wait(0.1):
+        pass
 
 
 def _live(world: World, block_seconds: float, stop: threading.Event) -> None:
