@@ -73,7 +73,8 @@ class Accrued:
 
     def unit(self, code: str) -> int:
         """One whole token of a known market in its own units."""
-        return 10 ** self.raw.by_code[code].decimals  # type: ignore[no-any-return]  # int to the power of a byte
+        unit: int = 10 ** self.raw.by_code[code].decimals
+        return unit
 
     def indices(self, code: str) -> tuple[int, int] | None:
         """The market's projected liquidity and borrow index; None when they could not be read.

@@ -30,16 +30,12 @@ class AaveState(DeploymentState):
     raw: Raw
     rules: Rules
     confirmation: Confirmation = field(default_factory=Confirmation)
+    value_decimals: int = field(init=False)
+    value_currency: str = field(init=False)
 
-    @property
-    def value_decimals(self) -> int:  # type: ignore[override]
-        """Of the oracle's base unit: 8 for USD."""
-        return len(str(self.raw.roots.base_unit)) - 1
-
-    @property
-    def value_currency(self) -> str:  # type: ignore[override]
-        """`USD`, or the base asset's symbol."""
-        return self.raw.roots.base_symbol
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value_decimals", len(str(self.raw.roots.base_unit)) - 1)
+        object.__setattr__(self, "value_currency", self.raw.roots.base_symbol)
 
     @cached_property
     def _markets(self) -> tuple[Market, ...]:
