@@ -152,30 +152,25 @@ class Multicaller:
             OutOfGas, ResponseTooLarge, ExecutionReverted: even one call alone is too much for the node.
             Any other class of `app.chain.faults`: the request failed; nothing is known about the calls not given yet.
         """
-        running: deque[tuple[int, asyncio.Task[list[CallResult]]]] = deque()
+        running: deque[asyncio.Task[list[CallResult]]] = deque()
         finished: list[CallResult] = []
         at, total = 0, len(calls)
         try:
             while at < total or running:
                 while at < total and len(running) < _IN_FLIGHT:
                     chunk = calls[at : _cut(calls, at, self.chunk_calls)]
-                    running.append((len(chunk), asyncio.create_task(self._run_settled(chunk, block))))
+                    running.append(asyncio.create_task(self._run_settled(chunk, block)))
                     at += len(chunk)
                 if finished:
                     await asyncio.sleep(0)  # the next request leaves before the caller gets busy with these results
                     yield finished
-                expected, task = running[0]
-                finished = await task
+                finished = await running[0]
                 running.popleft()
-                if len(finished) != expected:
-                    raise Malformed(f"multicall: {len(finished)} results for {expected} calls")
             yield finished
         finally:
-            tasks = [task for _, task in running]
-            for task in tasks:
+            for task in running:
                 task.cancel()
-            if tasks:
-                await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def _run_settled(self, calls: Sequence[ContractCall], block: bytes) -> list[CallResult]:
         """One chunk, with calls that may only have been starved by their neighbours asked again alone."""

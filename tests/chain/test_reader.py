@@ -11,7 +11,7 @@ from app.chain.faults import BlockGone, Malformed, NotThereYet, OutOfGas, Pruned
 from app.chain.reader import ChainReader
 from app.domain.chain import Address, CallResult, ContractCall, Hash32, ReadPlan, Returned, Reverted
 from app.domain.specs import chain_spec
-from tests.fakes.node import FakeNode, NodeSays
+from tests.fakes.node import FakeNode, HttpReply, NodeSays
 
 TARGET = Address(b"\xaa" * 20)
 
@@ -192,6 +192,37 @@ async def test_a_thousand_plans_are_read_within_the_gas_a_node_gives(node: FakeN
     plans = [one_round(str(number)) for number in range(1001)]
     values = await reader.read_all(plans, node.head)
     assert values == [[Returned(b"re: %d" % number)] for number in range(1001)]
+
+
+async def test_plans_whose_calls_lie_in_two_requests_get_all_of_them(node: FakeNode) -> None:
+    def three_rounds(number: int) -> ReadPlan[list[bytes]]:
+        seen: list[bytes] = []
+        for round_ in range(3):
+            results = yield [ask(f"{number}/{round_}/{place}") for place in range(1 + number % 7)]
+            seen += [result.data for result in results]
+        return seen
+
+    values = await node.reader().read_all([three_rounds(number) for number in range(400)], node.head)
+    assert values == [
+        [b"re: %d/%d/%d" % (number, round_, place) for round_ in range(3) for place in range(1 + number % 7)]
+        for number in range(400)
+    ]
+    assert node.count("eth_call") == 3 * 4, "1,596 calls a round, 500 a request"
+
+
+async def test_a_lag_in_the_middle_of_a_round_repeats_only_what_is_missing(node: FakeNode) -> None:
+    post, asked = node.post, 0
+
+    async def lag_once(body: bytes) -> HttpReply:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            node.fail("eth_call", NodeSays(-32000, "header not found"))
+        return await post(body)
+
+    node.post = lag_once  # type: ignore[method-assign]
+    values = await node.reader().read_all([one_round(str(number)) for number in range(1200)], node.head)
+    assert values == [[Returned(b"re: %d" % number)] for number in range(1200)]
 
 
 async def test_one_call_that_starves_the_whole_request_is_a_fault_and_not_a_revert(node: FakeNode) -> None:
