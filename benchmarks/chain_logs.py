@@ -6,6 +6,7 @@ Both sides ask the node and end with one tuple of Python values a log; the CPU o
 from __future__ import annotations
 
 import asyncio
+from struct import Struct
 
 import msgspec
 from web3 import AsyncHTTPProvider, AsyncWeb3
@@ -22,18 +23,17 @@ from devnet.anvil import Anvil
 Row = tuple[int, int, bytes, bytes, int, int, int]
 """block, index, reserve, wallet, referral, amount, index value"""
 
+_TWO_WORDS = Struct("32s32s")
 WANTED = LogFilter(frozenset({EMITTER}), frozenset({MOVED}))
 
 
 def _rows(logs: list[Log]) -> list[Row]:
     """What an adapter does with an event's words: slices of known places."""
-    word = int.from_bytes
+    word, two_words = int.from_bytes, _TWO_WORDS.unpack_from
     rows: list[Row] = []
-    for log in logs:
-        _, reserve, wallet, referral = log.topics
-        data = log.data
-        amounts = word(referral, "big"), word(data[:32], "big"), word(data[32:64], "big")
-        rows.append((log.block_number, log.log_index, reserve[12:], wallet[12:], *amounts))
+    for _, (_, reserve, wallet, referral), data, number, _, _, index in logs:
+        amount, growth = two_words(data)
+        rows.append((number, index, reserve[12:], wallet[12:], word(referral), word(amount), word(growth)))
     return rows
 
 
