@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from eth_utils.crypto import keccak
 
@@ -26,6 +27,7 @@ class WalletReference:
     chain_id: int | None = None
 
 
+@lru_cache(maxsize=8192)
 def to_checksum(address: Address) -> str:
     """The EIP-55 form: a letter is upper case where the matching nibble of keccak(lower-case hex) is 8 or more."""
     digits = address.hex()

@@ -32,11 +32,13 @@ async def restarting(load_once: Callable[[], Awaitable[T]]) -> T:
     return await load_once()
 
 
-def answer(request: Request, view: View, chains: Sequence[AsOf], *, volatile: object = "") -> Response:
+def answer(
+    request: Request, view: View, chains: Sequence[AsOf], *, volatile: object = "", body: str | None = None
+) -> Response:
     """The answer `view` made at the blocks `chains`.
 
     Its ETag is weak and names the request and its blocks: `lag_seconds` alone moves under the same tag. Whatever
-    else can change between two blocks goes into `volatile`.
+    else can change between two blocks goes into `volatile`. `body` is the view's JSON where that is made already.
     """
     headers = {
         "ETag": entity_tag(request, chains, volatile),
@@ -44,7 +46,7 @@ def answer(request: Request, view: View, chains: Sequence[AsOf], *, volatile: ob
     }
     if _matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    return Response(view.model_dump_json(), headers=headers, media_type="application/json")
+    return Response(body or view.model_dump_json(), headers=headers, media_type="application/json")
 
 
 def entity_tag(request: Request, chains: Sequence[AsOf], volatile: object = "") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from starlette.requests import HTTPConnection
 
@@ -65,6 +66,18 @@ class Following:
     statuses: Mapping[int, ChainStatus]
 
 
+@dataclass(frozen=True)
+class KeptAnswer:
+    """A wallet's answer, and its JSON once somebody wanted that."""
+
+    view: WalletView
+
+    @cached_property
+    def body(self) -> str:
+        """The view as JSON."""
+        return self.view.model_dump_json()
+
+
 @dataclass(frozen=True, slots=True)
 class ReadContext:
     """Handed to every reader. One a process; holds no request."""
@@ -76,7 +89,7 @@ class ReadContext:
     stream: BlockStream
     states: SingleFlightCache[tuple[str, int, bytes], StateAt | None] = field(init=False)
     rankings: SingleFlightCache[tuple[str, int, bytes], Ranking] = field(init=False)
-    answers: SingleFlightCache[tuple[object, ...], WalletView] = field(init=False)
+    answers: SingleFlightCache[tuple[object, ...], KeptAnswer] = field(init=False)
     _following: list[tuple[float, Following]] = field(default_factory=list)
     """The newest one and when it was read; or nothing."""
 
@@ -147,8 +160,12 @@ async def require_block(session: ReadSession, block: StoredBlock) -> None:
         raise Overtaken(f"block {block.ref.number} of chain {block.ref.chain_id} was replaced")
 
 
-def context_of(connection: HTTPConnection) -> ReadContext:
-    """The process's context, for routes and pages: `Annotated[ReadContext, Depends(context_of)]`."""
+async def context_of(connection: HTTPConnection) -> ReadContext:
+    """The process's context, for routes: `Annotated[ReadContext, Depends(context_of)]`.
+
+    Async though it awaits nothing: FastAPI sends plain functions to a thread, which costs more than the rest of an
+    answer from memory.
+    """
     context = connection.app.state.read_context
     assert isinstance(context, ReadContext)
     return context

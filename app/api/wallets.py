@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.api import examples
 from app.api.addresses import BadAddress, WalletReference, parse_wallet, to_checksum
 from app.api.answers import answer, restarting
-from app.api.deps import ReadContext, context_of
+from app.api.deps import KeptAnswer, ReadContext, context_of
 from app.api.freshness import least_fresh
 from app.api.heads import Directory, load_directory
 from app.api.problems import INVALID_ADDRESS, INVALID_PARAMETER, UNAVAILABLE, ApiProblem
@@ -63,10 +63,9 @@ async def get_wallet(
     wallet = wallet_of(address)
     chain_id = one_chain(wallet, chain_id)
     target = parse_target(target_health_factor)
-    view = await load_wallet_view(
-        context, wallet.address, chain_id=chain_id, block_number=block_number, target_health_wad=target
-    )
-    return answer(request, view, view.chains, volatile=view.totals.unknown_accounts)
+    kept = await _load(context, wallet.address, chain_id, block_number, target)
+    view = kept.view
+    return answer(request, view, view.chains, volatile=view.totals.unknown_accounts, body=kept.body)
 
 
 async def load_wallet_view(
@@ -91,9 +90,15 @@ async def load_wallet_view(
         ApiProblem: chain or block is not there (its `kind` and `detail` can be shown).
         Retryable: the database is out of reach.
     """
-    target = target_health_wad or context.options.default_target_health_wad
+    return (await _load(context, address, chain_id, block_number, target_health_wad)).view
 
-    async def load_once() -> WalletView:
+
+async def _load(
+    context: ReadContext, address: Address, chain_id: int | None, block_number: int | None, target_wad: int | None
+) -> KeptAnswer:
+    target = target_wad or context.options.default_target_health_wad
+
+    async def load_once() -> KeptAnswer:
         async with context.database.read() as session:
             directory = await load_directory(session, context, chain_id, block_number)
             if not directory.chains:
@@ -101,7 +106,7 @@ async def load_wallet_view(
             accounts = await load_wallet(session, address, directory.blocks)
             context.require_followed(directory.deployments, accounts)
         assessed = [await _assess(context, directory, account, target) for account in accounts]
-        return _wallet_view(address, directory, assessed)
+        return KeptAnswer(_wallet_view(address, directory, assessed))
 
     generation = context.stream.generation
     if generation is None:
