@@ -29,7 +29,6 @@ from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 from app.domain.account import AccountKey, AccountState, NotYetRead
 from app.domain.chain import Address, ChainId
 from app.store.blocks import BLOCK_COLUMNS, StoredBlock, load_spaced, stored_block
-from app.store.deployments import resolve_deployments
 from app.store.engine import Query, ReadSession
 from app.store.states import assemble, given_keys, key_parameters, with_states
 from app.store.tables import account_due, account_states, accounts, blocks, deployments, markets, positions
@@ -96,11 +95,7 @@ _CHANGE_BLOCKS = Query(
     .limit(bindparam("most", type_=Integer))
 )
 
-_known = (
-    given_keys()
-    .join(deployments, deployments.c.id == accounts.c.deployment_id)
-    .outerjoin(account_due, account_due.c.account_id == accounts.c.id)
-)
+_known = given_keys().outerjoin(account_due, account_due.c.account_id == accounts.c.id)
 _newest_open = (
     select(account_states.c.open_markets)
     .where(account_states.c.account_id == accounts.c.id)
@@ -165,9 +160,7 @@ async def load_known_markets(session: ReadSession, keys: Iterable[AccountKey]) -
     Every key given is in the answer; unknown accounts have none.
     """
     known: dict[AccountKey, frozenset[str]] = {key: frozenset() for key in keys}
-    resolved = await resolve_deployments(session, {key.deployment_id for key in known})
-    ids = {slug: deployment_id for slug, (deployment_id, _) in resolved.items()}
-    for slug, wallet, unit, due, held in await session.rows(_KNOWN_MARKETS, **key_parameters(known, ids)):
+    for slug, wallet, unit, due, held in await session.rows(_KNOWN_MARKETS, **key_parameters(list(known))):
         known[AccountKey(slug, Address(wallet), unit)] = frozenset(due or ()) | frozenset(held or ())
     return known
 

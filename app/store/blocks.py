@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Integer, bindparam, delete, func, insert, literal_column, select, true
+from sqlalchemy import BigInteger, Integer, bindparam, delete, func, literal_column, select, true
 from sqlalchemy import column as named
+from sqlalchemy.dialects.postgresql import insert
 
+from app.domain.account import AccountKey
 from app.domain.batch import BlockBatch
 from app.domain.chain import BlockRef, ChainId, Hash32
+from app.domain.market import Market, MarketRecord
 from app.errors import Fatal
 from app.store.commit_accounts import commit_accounts
-from app.store.commit_markets import commit_markets, commit_records
-from app.store.deployments import resolve_deployments
+from app.store.commit_markets import ask_records, commit_markets, commit_records
+from app.store.deployments import ask_known
 from app.store.engine import Query, ReadSession, Row, WriteSession
+from app.store.states import ask_newest
 from app.store.tables import blocks
 
 BLOCKS_CHANNEL = "waterline_blocks"
@@ -71,6 +76,8 @@ _SPACED = Query(select(*_nearest.c).distinct().select_from(_point.join(_nearest,
 _INSERT = Query(
     insert(blocks)
     .values({name: bindparam(name) for name in ("chain_id", "number", "hash", "parent_hash", "timestamp")})
+    # A block that does not fit is refused with a better message than the constraint's.
+    .on_conflict_do_nothing()
     .returning(blocks.c.id)
 )
 _DROP = Query(delete(blocks).where(blocks.c.chain_id == _CHAIN, blocks.c.number > _NUMBER))
@@ -126,26 +133,36 @@ async def commit_batch(
             next one, or the batch names a deployment or market the database does not know.
     """
     ref = batch.block
-    _require_fit(await load_head(session, ref.chain_id), ref)
-    inserted = await session.rows(
-        _INSERT,
-        chain_id=ref.chain_id,
-        number=ref.number,
-        hash=bytes(ref.hash),
-        parent_hash=bytes(ref.parent_hash),
-        timestamp=ref.timestamp,
+    _require_distinct(batch)
+    keys = [state.key for state in batch.accounts]
+    parts: list[Market | MarketRecord | AccountKey] = [
+        *batch.markets,
+        *batch.records,
+        *keys,
+    ]
+    slugs = sorted({one.deployment_id for one in parts})
+    head, inserted, known, record_rows, account_rows = await session.rows_of_all(
+        (_HEAD, {"chain_id": ref.chain_id}),
+        (_INSERT, _block_values(ref)),
+        ask_known(slugs),
+        ask_records(batch.records),
+        ask_newest(keys),
     )
+    _require_fit(stored_block(head[0]) if head else None, ref)
     block = StoredBlock(inserted[0][0], ref)
-    slugs = {market.deployment_id for market in batch.markets}
-    slugs |= {record.deployment_id for record in batch.records}
-    slugs |= {state.key.deployment_id for state in batch.accounts}
-    deployment_ids = await _require_deployments(session, slugs, ref.chain_id)
-    await commit_markets(session, block.id, deployment_ids, batch.markets)
-    await commit_records(session, block.id, deployment_ids, batch.records)
-    await commit_accounts(
-        session, block.id, deployment_ids, batch.accounts, retry_from=ref.number + retry_unreadable_after
+    deployment_ids, market_ids = _require_known(known, slugs, ref.chain_id)
+    statements = await commit_markets(session, block.id, deployment_ids, market_ids, batch.markets)
+    statements += await commit_records(session, block.id, deployment_ids, batch.records, record_rows)
+    statements += await commit_accounts(
+        session,
+        block.id,
+        deployment_ids,
+        market_ids,
+        batch.accounts,
+        account_rows,
+        retry_from=ref.number + retry_unreadable_after,
     )
-    await session.rows(_NOTIFY, payload=f"{ref.chain_id}:{ref.number}")
+    await session.rows_of_all(*statements, (_NOTIFY, {"payload": f"{ref.chain_id}:{ref.number}"}))
     return block
 
 
@@ -179,13 +196,37 @@ def _require_fit(head: StoredBlock | None, ref: BlockRef) -> None:
         )
 
 
-async def _require_deployments(session: ReadSession, slugs: set[str], chain_id: ChainId) -> dict[str, int]:
-    if not slugs:
-        return {}
-    found = await resolve_deployments(session, slugs)
-    for slug in slugs:
-        if slug not in found:
-            raise BatchRefused(f"deployment {slug} was never registered")
-        if found[slug][1] != chain_id:
-            raise BatchRefused(f"deployment {slug} is on chain {found[slug][1]}, the block on chain {chain_id}")
-    return {slug: deployment_id for slug, (deployment_id, _) in found.items()}
+def _require_distinct(batch: BlockBatch) -> None:
+    """Two states of one thing at one block would contradict each other."""
+    markets = len({(one.deployment_id, one.code) for one in batch.markets})
+    records = len({(one.deployment_id, one.kind, one.subject) for one in batch.records})
+    accounts = len({state.key for state in batch.accounts})
+    if (markets, records, accounts) != (len(batch.markets), len(batch.records), len(batch.accounts)):
+        raise BatchRefused(f"the batch of block {batch.block.number} names something twice")
+
+
+def _require_known(
+    rows: Sequence[Row], slugs: Sequence[str], chain_id: ChainId
+) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
+    """Surrogate ids of deployments by slug, and of their markets by (slug, code)."""
+    deployment_ids: dict[str, int] = {}
+    market_ids: dict[tuple[str, str], int] = {}
+    for slug, deployment_id, chain, code, market_id in rows:
+        if chain != chain_id:
+            raise BatchRefused(f"deployment {slug} is on chain {chain}, the block on chain {chain_id}")
+        deployment_ids[slug] = deployment_id
+        if code is not None:
+            market_ids[slug, code] = market_id
+    if missing := [slug for slug in slugs if slug not in deployment_ids]:
+        raise BatchRefused(f"deployment {missing[0]} was never registered")
+    return deployment_ids, market_ids
+
+
+def _block_values(ref: BlockRef) -> dict[str, int | bytes]:
+    return {
+        "chain_id": ref.chain_id,
+        "number": ref.number,
+        "hash": bytes(ref.hash),
+        "parent_hash": bytes(ref.parent_hash),
+        "timestamp": ref.timestamp,
+    }

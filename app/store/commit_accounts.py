@@ -1,45 +1,36 @@
 """The account side of a block's commit: states and positions, written only where they differ.
 
-The newest stored states come in one query, the comparison is plain Python, and what differs goes out by COPY into
-the tables themselves: measured faster than staging tables at 200 rows and at 50,000 (docs/decisions.md).
+The newest stored states come with the block's other questions in one round trip, the comparison is plain Python, and
+what differs goes straight into the tables: no staging tables, and few round trips, which is what a small block costs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from sqlalchemy import BigInteger, Integer, Text, any_, bindparam, func, insert, literal, select, update
-from sqlalchemy import column as named
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
+from sqlalchemy import BigInteger, Integer, Text, any_, bindparam, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app.domain.account import AccountSnapshot, AccountState, Unreadable
+from app.domain.account import AccountKey, AccountSnapshot, AccountState, Unreadable
 from app.errors import Fatal
-from app.store.commit_markets import require_distinct, resolve_markets
-from app.store.engine import Query, WriteSession
-from app.store.states import StoredState, load_newest_by_key
-from app.store.tables import account_due, accounts
-from app.store.types import copy_text, integer_array, numeric_array
-
-_STATE_COLUMNS = ("account_id", "block_id", "params", "open_markets", "unreadable")
-_POSITION_COLUMNS = ("account_id", "market_id", "block_id", "supplied_raw", "borrowed_raw", "is_collateral")
+from app.store.bulk import BulkTable, insert_rows
+from app.store.engine import Asked, Query, Row, WriteSession
+from app.store.states import KeyTuple, StoredState, given_names, key_parameters, newest_states
+from app.store.tables import account_due, account_states, accounts, positions
+from app.store.types import integer_array, numeric_array
 
 _BLOCK = bindparam("block_id", type_=BigInteger)
 _ACCOUNT_IDS = bindparam("account_ids", type_=ARRAY(Integer))
 
-_new = func.unnest(
-    bindparam("deployment_ids", type_=ARRAY(Integer)),
-    bindparam("wallets", type_=ARRAY(BYTEA)),
-    bindparam("units", type_=ARRAY(Text)),
-).table_valued(named("deployment_id", Integer), named("wallet", BYTEA), named("unit", Text), name="new")
-_new = _new.render_derived()
+_STATES = BulkTable(account_states)
+_POSITIONS = BulkTable(positions)
+
 _INSERT_ACCOUNTS = Query(
     insert(accounts)
-    .from_select(
-        ["deployment_id", "wallet", "unit", "first_block_id"],
-        select(_new.c.deployment_id, _new.c.wallet, _new.c.unit, _BLOCK),
-    )
-    .returning(accounts.c.deployment_id, accounts.c.wallet, accounts.c.unit, accounts.c.id)
+    .from_select(["deployment_id", "wallet", "unit", "first_block_id"], given_names().add_columns(_BLOCK))
+    .returning(accounts.c.wallet, accounts.c.deployment_id, accounts.c.unit, accounts.c.id)
 )
 _MARK_READ = Query(
     update(account_due)
@@ -60,92 +51,100 @@ _QUEUE_AGAIN = Query(
 )
 
 
+@dataclass(slots=True)
+class _Changes:
+    """Rows to be written, column by column in the tables' order, and which accounts were read."""
+
+    states: tuple[list[int], list[str], list[str], list[str | None]] = field(default_factory=lambda: ([], [], [], []))
+    """account id, params, open markets, unreadable"""
+    positions: tuple[list[int], list[int], list[int], list[int], list[bool]] = field(
+        default_factory=lambda: ([], [], [], [], [])
+    )
+    """account id, market id, supplied, borrowed, collateral flag"""
+    read: list[int] = field(default_factory=list)
+    unread: list[int] = field(default_factory=list)
+
+    def add_state(self, account_id: int, params: str, opened: Sequence[int], unreadable: str | None) -> None:
+        account_ids, all_params, open_markets, reasons = self.states
+        account_ids.append(account_id)
+        all_params.append(params)
+        open_markets.append(integer_array(opened))
+        reasons.append(unreadable)
+
+    def add_position(self, account_id: int, market_id: int, supplied: int, borrowed: int, flag: bool) -> None:
+        account_ids, market_ids, all_supplied, all_borrowed, flags = self.positions
+        account_ids.append(account_id)
+        market_ids.append(market_id)
+        all_supplied.append(supplied)
+        all_borrowed.append(borrowed)
+        flags.append(flag)
+
+
 async def commit_accounts(
     session: WriteSession,
     block_id: int,
     deployment_ids: Mapping[str, int],
+    market_ids: Mapping[tuple[str, str], int],
     given: Sequence[AccountState],
+    newest_rows: Sequence[Row],
     *,
     retry_from: int,
-) -> None:
+) -> list[Asked]:
     """Store what differs in accounts just read, and note in the queue which of them were read.
 
     Args:
+        market_ids: surrogate ids by (deployment's slug, market code).
+        newest_rows: what `ask_newest` gave for these accounts.
         retry_from: the block from which on unreadable accounts are due again.
+
+    Returns:
+        Statements that still have to be sent, together with others.
     """
-    if not given:
-        return
-    by_key = {(deployment_ids[s.key.deployment_id], bytes(s.key.wallet), s.key.unit): s for s in given}
-    require_distinct(len(given), len(by_key), "account")
-    market_ids = await resolve_markets(session, sorted({deployment for deployment, _, _ in by_key}))
-    newest = await load_newest_by_key(session, [state.key for state in given], dict(deployment_ids))
-    if missing := [key for key in by_key if key not in newest]:
-        rows = await session.rows(
-            _INSERT_ACCOUNTS,
-            deployment_ids=[deployment for deployment, _, _ in missing],
-            wallets=[wallet for _, wallet, _ in missing],
-            units=[unit for _, _, unit in missing],
-            block_id=block_id,
-        )
-        for deployment, wallet, unit, account_id in rows:
-            newest[deployment, wallet, unit] = StoredState(account_id, None, None, {})
-    state_lines: list[str] = []
-    position_lines: list[str] = []
-    read: list[int] = []
-    unread: list[int] = []
-    for key, state in by_key.items():
-        stored = newest[key]
+    newest = newest_states(newest_rows)
+    missing = [state.key for state in given if _tuple(state.key) not in newest]
+    if missing:
+        slugs = {deployment_id: slug for slug, deployment_id in deployment_ids.items()}
+        rows = await session.rows(_INSERT_ACCOUNTS, **key_parameters(missing), block_id=block_id)
+        for wallet, deployment_id, unit, account_id in rows:
+            newest[slugs[deployment_id], wallet, unit] = StoredState(account_id, None, None, {})
+    changes = _Changes()
+    for state in given:
+        stored = newest[_tuple(state.key)]
         if isinstance(state, Unreadable):
-            unread.append(stored.account_id)
-            _add_unreadable(state_lines, block_id, state, stored)
+            changes.unread.append(stored.account_id)
+            if stored.unreadable != state.reason.replace("\0", ""):
+                # The last known open markets stay named, so that the next reading knows where to look.
+                changes.add_state(stored.account_id, "{}", sorted(stored.held), state.reason)
         else:
-            read.append(stored.account_id)
-            _add_snapshot(state_lines, position_lines, block_id, state, stored, key[0], market_ids)
-    if state_lines:
-        await session.copy("account_states", _STATE_COLUMNS, state_lines)
-    if position_lines:
-        await session.copy("positions", _POSITION_COLUMNS, position_lines)
-    if read:
-        await session.run(_MARK_READ, account_ids=read, block_id=block_id)
-    if unread:
-        await session.run(_QUEUE_AGAIN, account_ids=unread, due_from=retry_from)
+            changes.read.append(stored.account_id)
+            _compare(changes, state, stored, market_ids)
+    statements = await insert_rows(session, block_id, ((_STATES, changes.states), (_POSITIONS, changes.positions)))
+    if changes.read:
+        statements.append((_MARK_READ, {"account_ids": integer_array(changes.read), "block_id": block_id}))
+    if changes.unread:
+        statements.append((_QUEUE_AGAIN, {"account_ids": integer_array(changes.unread), "due_from": retry_from}))
+    return statements
 
 
-def _add_unreadable(lines: list[str], block_id: int, state: Unreadable, stored: StoredState) -> None:
-    reason = state.reason.replace("\0", "")
-    if stored.unreadable == reason:
-        return
-    # The last known open markets stay named, so that the next reading knows where to look.
-    lines.append(f"{stored.account_id}\t{block_id}\t{{}}\t{integer_array(sorted(stored.held))}\t{copy_text(reason)}\n")
+def _tuple(key: AccountKey) -> KeyTuple:
+    return key.deployment_id, bytes(key.wallet), key.unit
 
 
-def _add_snapshot(
-    state_lines: list[str],
-    position_lines: list[str],
-    block_id: int,
-    state: AccountSnapshot,
-    stored: StoredState,
-    deployment: int,
-    market_ids: Mapping[tuple[int, str], int],
+def _compare(
+    changes: _Changes, state: AccountSnapshot, stored: StoredState, market_ids: Mapping[tuple[str, str], int]
 ) -> None:
-    account_id, held = stored.account_id, stored.held
+    """Note the rows by which `state` differs from what is stored."""
+    slug, held = state.key.deployment_id, stored.held
     opened: list[int] = []
     for position in state.positions:
         if position.is_empty:
             continue
-        market_id = market_ids.get((deployment, position.market))
+        market_id = market_ids.get((slug, position.market))
         if market_id is None:
-            raise Fatal(f"a position of {state.key.deployment_id} is in a market never described: {position.market}")
+            raise Fatal(f"a position of {slug} is in a market never described: {position.market}")
         opened.append(market_id)
         numbers = (position.supplied_raw, position.borrowed_raw, position.is_collateral)
         if held.get(market_id) != numbers:
-            supplied, borrowed, flag = numbers
-            position_lines.append(f"{account_id}\t{market_id}\t{block_id}\t{supplied}\t{borrowed}\t{flag:d}\n")
-    if (
-        stored.params != state.params
-        or stored.unreadable is not None
-        or len(opened) != len(held)
-        or any(market_id not in held for market_id in opened)
-    ):
-        opened.sort()
-        state_lines.append(f"{account_id}\t{block_id}\t{numeric_array(state.params)}\t{integer_array(opened)}\t\\N\n")
+            changes.add_position(stored.account_id, market_id, *numbers)
+    if stored.params != state.params or stored.unreadable is not None or held.keys() != set(opened):
+        changes.add_state(stored.account_id, numeric_array(state.params), sorted(opened), None)

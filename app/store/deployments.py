@@ -11,8 +11,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from app.domain.chain import Address, ChainId
 from app.domain.market import Deployment
 from app.errors import Refused
-from app.store.engine import Query, ReadSession, WriteSession
-from app.store.tables import deployments
+from app.store.engine import Asked, Query, ReadSession, WriteSession
+from app.store.tables import deployments, markets
+from app.store.types import text_array
 
 _FIELDS = ("slug", "chain_id", "protocol", "name", "address", "start_block", "contracts")
 _KEPT = ("slug", "chain_id", "protocol")
@@ -31,6 +32,11 @@ _ALL = Query(
     select(*(deployments.c[name] for name in _FIELDS))
     .where(or_(_CHAIN.is_(None), deployments.c.chain_id == _CHAIN))
     .order_by(deployments.c.slug)
+)
+_KNOWN = Query(
+    select(deployments.c.slug, deployments.c.id, deployments.c.chain_id, markets.c.code, markets.c.id)
+    .select_from(deployments.outerjoin(markets, markets.c.deployment_id == deployments.c.id))
+    .where(deployments.c.slug == any_(bindparam("slugs", type_=ARRAY(Text))))
 )
 _RESOLVE = Query(
     select(deployments.c.slug, deployments.c.id, deployments.c.chain_id).where(
@@ -74,6 +80,12 @@ async def load_deployments(session: ReadSession, chain_id: ChainId | None = None
         )
         for slug, chain, protocol, name, address, start_block, contracts in await session.rows(_ALL, chain_id=chain_id)
     ]
+
+
+def ask_known(slugs: Sequence[str]) -> Asked:
+    """The query for (slug, surrogate id, chain, market code, market's surrogate id) of these deployments; one without
+    markets gives one row with NULL for them."""
+    return _KNOWN, {"slugs": text_array(slugs)}
 
 
 async def resolve_deployments(session: ReadSession, slugs: Collection[str]) -> dict[str, tuple[int, ChainId]]:

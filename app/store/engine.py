@@ -8,12 +8,15 @@ different types: a function that writes cannot be given a reading session.
 from __future__ import annotations
 
 import select
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import psycopg
+from psycopg.abc import PQGen
+from psycopg.generators import READY_R, READY_W, WAIT_RW, WAIT_W
+from psycopg.pq.abc import PGconn
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -31,6 +34,7 @@ OLDEST_SERVER = 150_000
 """PostgreSQL 15, as the server numbers itself."""
 
 Row: TypeAlias = tuple[Any, ...]
+Parameters: TypeAlias = Mapping[str, Any]
 
 _ADAPTERS = driver_adapters()
 _DIALECT = make_url("postgresql+psycopg_async://").get_dialect()()
@@ -50,6 +54,10 @@ class Query:
         self.constants = {name: bound.effective_value for name, bound in compiled.binds.items() if not bound.required}
 
 
+Asked: TypeAlias = tuple[Query, Parameters]
+"""A query with its parameters."""
+
+
 class ReadSession:
     """A transaction to read in."""
 
@@ -64,6 +72,16 @@ class ReadSession:
             await cursor.execute(query.sql, {**query.constants, **parameters})
             return await cursor.fetchall()
 
+    async def rows_of_all(self, *asked: Asked) -> list[list[Row]]:
+        """Run several queries in one round trip; what each gave (nothing for one without rows)."""
+        async with self._driver.pipeline() as pipeline:
+            cursors = [self._driver.cursor() for _ in asked]
+            for cursor, (query, parameters) in zip(cursors, asked, strict=True):
+                await cursor.execute(query.sql, {**query.constants, **parameters})
+                await self._driver.wait(_flush(self._driver.pgconn))
+            await pipeline.sync()
+            return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
 
 class WriteSession(ReadSession):
     """A transaction to write in; it may read what it writes."""
@@ -74,14 +92,14 @@ class WriteSession(ReadSession):
             await cursor.execute(query.sql, {**query.constants, **parameters})
             return cursor.rowcount
 
-    async def copy(self, table: str, columns: Sequence[str], lines: Iterable[str]) -> None:
-        """COPY rows into `table`. Each line is tab-separated text that ends in a newline, in the order of `columns`."""
+    async def copy(self, table: str, columns: Sequence[str], lines: str) -> None:
+        """COPY rows into `table`. Each line is tab-separated text that ends in a newline, in `columns` order."""
         names = ", ".join(f'"{column}"' for column in columns)
         async with (
             self._driver.cursor() as cursor,
             cursor.copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy,
         ):
-            await copy.write("".join(lines))
+            await copy.write(lines)
 
 
 class Database:
@@ -210,6 +228,20 @@ def parse_url(url: str) -> URL:
 def _options(**settings: str) -> str:
     """Server settings of a session as libpq takes them at connection: they cost no statement."""
     return " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in settings.items())
+
+
+def _flush(connection: PGconn) -> PQGen[None]:
+    """Hand everything that is queued to the kernel. In pipeline mode the driver tries once only: what does not fit
+    into the socket's buffer would stay behind while it waits for an answer (psycopg 3.3, seen to hang)."""
+    while True:
+        ready = yield WAIT_RW
+        if ready & READY_R:
+            connection.consume_input()
+        if ready & READY_W and connection.flush() == 0:
+            # Writable once more: there is room for the few bytes that end the pipeline.
+            while not (yield WAIT_W):
+                pass
+            return
 
 
 async def _driver(connection: AsyncConnection) -> psycopg.AsyncConnection[Row]:

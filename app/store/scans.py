@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import column as named
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, aggregate_order_by, insert
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by, insert
 
 from app.domain.account import AccountKey
 from app.domain.batch import DueAccount, ScanRange
@@ -29,9 +29,9 @@ from app.domain.chain import Address, ChainId
 from app.errors import Fatal
 from app.store.deployments import resolve_deployments
 from app.store.engine import Query, ReadSession, WriteSession
-from app.store.states import NO_LIMIT, given_keys, key_parameters
+from app.store.states import NO_LIMIT, given_keys, given_names, key_parameters
 from app.store.tables import account_due, accounts, blocks, deployments, log_scans
-from app.store.types import text_array
+from app.store.types import integer_array, text_array
 
 _CHAIN = bindparam("chain_id", type_=BigInteger)
 _MOST = bindparam("most", type_=Integer)
@@ -58,16 +58,7 @@ _SCANS = Query(
     .limit(_MOST)
 )
 
-_new = func.unnest(
-    bindparam("deployment_ids", type_=ARRAY(Integer)),
-    bindparam("wallets", type_=ARRAY(BYTEA)),
-    bindparam("units", type_=ARRAY(Text)),
-).table_valued(named("deployment_id", Integer), named("wallet", BYTEA), named("unit", Text), name="new")
-_new = _new.render_derived()
-_vouch = insert(accounts).from_select(
-    ["deployment_id", "wallet", "unit"],
-    select(_new.c.deployment_id, _new.c.wallet, _new.c.unit).order_by(_new.c.wallet),
-)
+_vouch = insert(accounts).from_select(["deployment_id", "wallet", "unit"], given_names())
 _VOUCH = Query(
     _vouch.on_conflict_do_update(
         index_elements=["wallet", "deployment_id", "unit"],
@@ -76,7 +67,9 @@ _VOUCH = Query(
     )
 )
 _ACCOUNT_IDS = Query(
-    select(accounts.c.deployment_id, accounts.c.wallet, accounts.c.unit, accounts.c.id).select_from(given_keys())
+    select(deployments.c.slug, accounts.c.wallet, accounts.c.unit, accounts.c.deployment_id, accounts.c.id).select_from(
+        given_keys()
+    )
 )
 _INSERT_UNKNOWN = Query(_vouch.on_conflict_do_nothing())
 
@@ -227,22 +220,17 @@ async def _queue_accounts(
     for one in due:
         markets[one.key] = markets.get(one.key, frozenset()) | one.markets
     slugs = {key.deployment_id for key in markets}
-    resolved = await resolve_deployments(session, slugs)
-    if missing := slugs - set(resolved):
+    if missing := slugs - set(await resolve_deployments(session, slugs)):
         raise Fatal(f"deployment {min(missing)} was never registered")
-    ids = {slug: deployment_id for slug, (deployment_id, _) in resolved.items()}
-    parameters = key_parameters(markets, ids)
+    parameters = key_parameters(list(markets))
     await session.run(make_known, **parameters)
-    named_markets = {
-        (ids[key.deployment_id], bytes(key.wallet), key.unit): text_array(sorted(codes))
-        for key, codes in markets.items()
-    }
+    codes_of = {(key.deployment_id, bytes(key.wallet), key.unit): codes for key, codes in markets.items()}
     rows = await session.rows(_ACCOUNT_IDS, **parameters)
     await session.run(
         queue,
-        account_ids=[account_id for _, _, _, account_id in rows],
-        deployment_ids=[deployment for deployment, _, _, _ in rows],
-        markets=[named_markets[deployment, wallet, unit] for deployment, wallet, unit, _ in rows],
+        account_ids=integer_array([account_id for *_, account_id in rows]),
+        deployment_ids=integer_array([deployment for _, _, _, deployment, _ in rows]),
+        markets=text_array([text_array(sorted(codes_of[slug, wallet, unit])) for slug, wallet, unit, _, _ in rows]),
         due_from=from_block,
     )
 

@@ -6,9 +6,9 @@ An account's state at a block is its newest `account_states` row at or below it,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     BigInteger,
@@ -28,8 +28,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState, LendingPosition, NotYetRead, Unreadable
 from app.domain.chain import Address
-from app.store.engine import Query, ReadSession, Row
-from app.store.tables import account_states, accounts, blocks, markets, positions
+from app.store.engine import Asked, Query, Row
+from app.store.tables import account_states, accounts, blocks, deployments, markets, positions
+from app.store.types import bytes_array, text_array
 
 NO_LIMIT = 2**63 - 1
 """A block id above all: the newest state."""
@@ -98,29 +99,40 @@ def with_states(
     )
 
 
-def given_keys() -> FromClause:
-    """The account keys passed as the parameters `deployment_ids`, `wallets` and `units`, joined to their rows."""
-    given = func.unnest(
-        bindparam("deployment_ids", type_=ARRAY(Integer)),
+_given = (
+    func.unnest(
+        bindparam("slugs", type_=ARRAY(Text)),
         bindparam("wallets", type_=ARRAY(BYTEA)),
         bindparam("units", type_=ARRAY(Text)),
-    ).table_valued(named("deployment_id", Integer), named("wallet", BYTEA), named("unit", Text), name="given")
-    given = given.render_derived()
-    return given.join(
-        accounts,
-        (accounts.c.wallet == given.c.wallet)
-        & (accounts.c.deployment_id == given.c.deployment_id)
-        & (accounts.c.unit == given.c.unit),
+    )
+    .table_valued(named("slug", Text), named("wallet", BYTEA), named("unit", Text), name="given")
+    .render_derived()
+)
+
+
+def given_names() -> Select[Any]:
+    """Deployment's surrogate id, wallet and unit of the account keys passed as `key_parameters`."""
+    return select(deployments.c.id, _given.c.wallet, _given.c.unit).select_from(
+        _given.join(deployments, deployments.c.slug == _given.c.slug)
     )
 
 
-def key_parameters(keys: Iterable[AccountKey], deployment_ids: dict[str, int]) -> dict[str, list[Any]]:
-    """`keys` as the parameters of `given_keys`. Keys of unknown deployments are left out."""
-    known = [key for key in keys if key.deployment_id in deployment_ids]
+def given_keys() -> FromClause:
+    """The account keys passed as `key_parameters`, joined to their deployments and rows."""
+    return _given.join(deployments, deployments.c.slug == _given.c.slug).join(
+        accounts,
+        (accounts.c.wallet == _given.c.wallet)
+        & (accounts.c.deployment_id == deployments.c.id)
+        & (accounts.c.unit == _given.c.unit),
+    )
+
+
+def key_parameters(keys: Sequence[AccountKey]) -> dict[str, str]:
+    """`keys` as the parameters of `given_keys`."""
     return {
-        "deployment_ids": [deployment_ids[key.deployment_id] for key in known],
-        "wallets": [bytes(key.wallet) for key in known],
-        "units": [key.unit for key in known],
+        "slugs": text_array([key.deployment_id for key in keys]),
+        "wallets": bytes_array([key.wallet for key in keys]),
+        "units": text_array([key.unit for key in keys]),
     }
 
 
@@ -165,12 +177,15 @@ _NEWEST_OF_KEYS = Query(
         given_keys(),
         accounts.c.id,
         literal_column(str(NO_LIMIT), BigInteger),
-        accounts.c.deployment_id,
+        deployments.c.slug,
         accounts.c.wallet,
         accounts.c.unit,
         accounts.c.id,
     )
 )
+
+KeyTuple: TypeAlias = tuple[str, bytes, str]
+"""An account key as rows have it: slug, wallet, unit."""
 
 
 @dataclass(slots=True)
@@ -185,14 +200,16 @@ class StoredState:
     """Open positions by market id: supplied, borrowed, collateral flag."""
 
 
-async def load_newest_by_key(
-    session: ReadSession, keys: Iterable[AccountKey], deployment_ids: dict[str, int]
-) -> dict[tuple[int, bytes, str], StoredState]:
-    """The newest state of every account that has a row, by (deployment's surrogate id, wallet, unit)."""
-    found: dict[tuple[int, bytes, str], StoredState] = {}
-    rows = await session.rows(_NEWEST_OF_KEYS, **key_parameters(keys, deployment_ids))
-    for deployment, wallet, unit, account, block, params, unreadable, market, _, supplied, borrowed, flag, _ in rows:
-        key = (deployment, wallet, unit)
+def ask_newest(keys: Sequence[AccountKey]) -> Asked:
+    """The query for the newest states of these accounts; `newest_states` reads its rows."""
+    return _NEWEST_OF_KEYS, key_parameters(keys)
+
+
+def newest_states(rows: Sequence[Row]) -> dict[KeyTuple, StoredState]:
+    """The newest state of every account that has a row."""
+    found: dict[KeyTuple, StoredState] = {}
+    for slug, wallet, unit, account, block, params, unreadable, market, _, supplied, borrowed, flag, _ in rows:
+        key = (slug, wallet, unit)
         stored = found.get(key)
         if stored is None:
             stored = StoredState(account, None if block is None else tuple(params), unreadable, {})

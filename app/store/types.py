@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from psycopg.abc import Buffer
@@ -69,6 +70,9 @@ class _IntegerLoader(Loader):
         return int(bytes(data))
 
 
+_ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\0": None})
+
+
 def driver_adapters() -> AdaptersMap:
     """The driver's conversions with NUMERIC <-> int, alone and inside arrays; for a connection's `context`."""
     adapters = AdaptersMap(default_adapters)
@@ -81,15 +85,19 @@ def numeric_array(values: tuple[int | None, ...]) -> str:
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
-def integer_array(values: tuple[int, ...] | list[int]) -> str:
-    """A Postgres array literal of small integers."""
+def integer_array(values: Iterable[int]) -> str:
+    """A Postgres array literal of integers or flags, none NULL."""
     return "{" + ",".join(map(str, values)) + "}"
 
 
-def text_array(values: list[str]) -> str:
-    """A Postgres array literal of texts, for a cast."""
-    escape = str.maketrans({"\\": "\\\\", '"': '\\"'})
-    return "{" + ",".join([f'"{value.translate(escape)}"' for value in values]) + "}"
+def text_array(values: Iterable[str | None]) -> str:
+    """A Postgres array literal of texts. NUL, which Postgres cannot hold, is left out."""
+    return "{" + ",".join(["NULL" if value is None else f'"{value.translate(_ESCAPED)}"' for value in values]) + "}"
+
+
+def bytes_array(values: Iterable[bytes]) -> str:
+    """A Postgres array literal of bytea."""
+    return "{" + ",".join([f'"\\\\x{value.hex()}"' for value in values]) + "}"
 
 
 def copy_text(text: str) -> str:

@@ -21,9 +21,9 @@ from app.store.accounts import (
     load_wallet,
 )
 from app.store.deployments import load_deployments, register_deployments
-from app.store.engine import Database, Query
+from app.store.engine import Asked, Database
 from app.store.scans import queue_due
-from app.store.states import NotYetRead
+from app.store.states import NotYetRead, ask_newest, key_parameters
 from tests.store.actions import account_at, begin, commit
 from tests.store.builders import (
     CHAIN,
@@ -185,11 +185,12 @@ async def test_no_lookup_reads_a_big_table_from_end_to_end(database_url: str, pl
         row = connection.execute(f"SELECT {wallet}".encode()).fetchone()
         assert row is not None
         names = {"slug": SLUG, "wallet": row[0], "unit": ""}
-        asked: list[tuple[Query, dict[str, Any]]] = [
+        asked: list[Asked] = [
             (accounts._WALLET_STATES, {"wallet": row[0], "chain_ids": [CHAIN], "limit_ids": [900]}),
             (accounts._STATES_OVER_TIME, {**names, "limit_ids": [900, 1800]}),
             (accounts._CHANGE_BLOCKS, {**names, "from_block": 1, "to_block": 4000, "most": 50}),
-            (accounts._KNOWN_MARKETS, {"deployment_ids": [1], "wallets": [row[0]], "units": [""]}),
+            (accounts._KNOWN_MARKETS, key_parameters([AccountKey(SLUG, row[0])])),
+            ask_newest([AccountKey(SLUG, row[0])]),
         ]
         for query, parameters in asked:
             explained = connection.execute(

@@ -9,7 +9,9 @@ from sqlalchemy import func, select
 
 from app.domain.units import UINT256_MAX
 from app.errors import Fatal
+from app.store.accounts import load_accounts
 from app.store.blocks import BLOCKS_CHANNEL, BatchRefused, commit_batch, load_block, load_recent, load_spaced
+from app.store.bulk import FEW
 from app.store.deployments import register_deployments
 from app.store.engine import Database, Query
 from app.store.markets import load_markets, load_records, load_records_at
@@ -183,3 +185,16 @@ async def test_lists_of_blocks_are_bounded(database: Database) -> None:
         assert spaced == [5, 10, 15, 20, 25]
         assert await load_spaced(session, CHAIN, 40, 50, 5) == []
         assert (await load_block(session, CHAIN, 0)) is None
+
+
+@pytest.mark.parametrize("count", [FEW, FEW + 1])
+async def test_few_rows_and_many_rows_are_stored_alike(database: Database, count: int) -> None:
+    await begin(database, "eth")
+    states = tuple(snapshot(n, 2, position("eth", n + 1, n, collateral=n % 2 == 0), params=(n,)) for n in range(count))
+    odd = unreadable("ann", 2, 'NULL {"\\\t,}')
+    records = tuple(record("price", f"{n}", n, None) for n in range(count))
+    stored = await commit(database, batch(2, accounts=(*states, odd), records=records))
+    async with database.read() as session:
+        loaded = {state.key: state for state in await load_accounts(session, SLUG, stored)}
+        assert loaded == {state.key: state for state in (*states, odd)}
+        assert await load_records(session, SLUG, stored) == list(records)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import func, insert, literal_column, select
+from sqlalchemy import Text, bindparam, func, insert, literal_column, select
 
 from app.errors import Fatal, Refused, Retryable
 from app.store.deployments import load_deployments, register_deployments
@@ -54,6 +54,14 @@ async def test_sessions_have_time_limits(database: Database) -> None:
         assert await session.rows(_setting("statement_timeout")) == [("20s",)]
     async with database.write() as session:
         assert await session.rows(_setting("lock_timeout")) == [("15s",)]
+
+
+async def test_questions_and_answers_larger_than_any_socket_buffer_pass_in_one_round_trip(database: Database) -> None:
+    echo = Query(select(bindparam("text", type_=Text)))
+    texts = [letter * 3_000_000 for letter in "abc"]
+    async with asyncio.timeout(60), database.read() as session:
+        answers = await session.rows_of_all(*((echo, {"text": text}) for text in texts))
+    assert answers == [[(text,)] for text in texts]
 
 
 async def test_busy_connections_are_retryable(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,7 +169,7 @@ def _content(state: AccountState) -> object:
     return state.reason if isinstance(state, Unreadable) else (state.positions, state.params)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=_steps)
 def test_tables_after_forks_equal_those_of_a_straight_run(database_url: str, steps: list[Step]) -> None:
     empty(database_url)

@@ -1,0 +1,89 @@
+"""Many rows into one table: in one round trip with others while they are few, by COPY when they are many.
+
+Values travel column by column as Postgres array literals made here: the driver's own list adaptation costs several
+times as much as the insertion itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+from sqlalchemy import ARRAY, BigInteger, Table, Text, bindparam, cast, func, insert, select
+from sqlalchemy import column as named
+from sqlalchemy.sql.type_api import TypeEngine
+
+from app.store.engine import Asked, Query, WriteSession
+from app.store.types import AddressBytes, bytes_array, copy_text, integer_array, text_array
+
+FEW = 2_000
+"""Up to so many rows a table go as one statement; more by COPY (measured to break even around here)."""
+
+Column: TypeAlias = Sequence[Any]
+
+
+class BulkTable:
+    """A table of chain facts as the target of many rows that share one block."""
+
+    def __init__(self, table: Table) -> None:
+        self.name = table.name
+        own = [column for column in table.columns if column.name != "block_id"]
+        self._columns = tuple(column.name for column in own)
+        self._types: tuple[TypeEngine[Any], ...] = tuple(column.type for column in own)
+        sent = [Text() if isinstance(kind, ARRAY) else kind for kind in self._types]
+        given = (
+            func.unnest(*(bindparam(name, type_=ARRAY(kind)) for name, kind in zip(self._columns, sent, strict=True)))
+            .table_valued(*(named(name, kind) for name, kind in zip(self._columns, sent, strict=True)), name="given")
+            .render_derived()
+        )
+        values = [cast(given.c[column.name], column.type) for column in own]
+        block = bindparam("block_id", type_=BigInteger)
+        self._insert = Query(insert(table).from_select([*self._columns, "block_id"], select(*values, block)))
+
+    def few(self, block_id: int, columns: Sequence[Column]) -> Asked:
+        """The insertion as one statement. `columns`: values per column of the table, `block_id` left out.
+
+        Arrays are given as their own literals, everything else as values.
+        """
+        literals = {
+            name: _literal(kind, values) for name, kind, values in zip(self._columns, self._types, columns, strict=True)
+        }
+        return self._insert, {**literals, "block_id": block_id}
+
+    async def copy(self, session: WriteSession, block_id: int, columns: Sequence[Column]) -> None:
+        """The insertion by COPY."""
+        fields = [_copied(kind, values) for kind, values in zip(self._types, columns, strict=True)]
+        fields.append([str(block_id)] * len(columns[0]))
+        text = "\n".join(map("\t".join, zip(*fields, strict=True)))
+        await session.copy(self.name, (*self._columns, "block_id"), text + "\n")
+
+
+async def insert_rows(
+    session: WriteSession, block_id: int, rows: Iterable[tuple[BulkTable, Sequence[Column]]]
+) -> list[Asked]:
+    """COPY whatever is many; the statements for the rest, to be sent together with others."""
+    statements: list[Asked] = []
+    for table, columns in rows:
+        if len(columns[0]) > FEW:
+            await table.copy(session, block_id, columns)
+        elif columns[0]:
+            statements.append(table.few(block_id, columns))
+    return statements
+
+
+def _literal(kind: TypeEngine[Any], values: Column) -> str:
+    if isinstance(kind, ARRAY):
+        return '{"' + '","'.join(values) + '"}'
+    if isinstance(kind, AddressBytes):
+        return bytes_array(values)
+    return text_array(values) if isinstance(kind, Text) else integer_array(values)
+
+
+def _copied(kind: TypeEngine[Any], values: Column) -> Iterable[str]:
+    if isinstance(kind, ARRAY):
+        return values
+    if isinstance(kind, Text):
+        return ["\\N" if value is None else copy_text(value) for value in values]
+    if isinstance(kind, AddressBytes):
+        return ["\\\\x" + value.hex() for value in values]
+    return map(str, values)
