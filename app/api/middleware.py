@@ -12,11 +12,13 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.metrics import RequestMetrics
-from app.api.problems import problem_of, problem_response
+from app.api.problems import METHOD_NOT_ALLOWED, ApiProblem, problem_of, problem_response
 
 logger = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -55,6 +57,8 @@ class Envelope:
             await send(message)
 
         try:
+            if scope["method"] not in _READING:  # here, because mounted pages take whatever no route matches
+                raise ApiProblem(METHOD_NOT_ALLOWED, "everything here is read with GET", {"Allow": "GET"})
             await self._app(scope, receive, send_enveloped)
         except Exception as error:
             problem = problem_of(error)
