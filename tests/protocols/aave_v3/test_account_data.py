@@ -215,3 +215,19 @@ def test_interest_accrues_to_the_timestamp_asked_for() -> None:
     state = make_state(WETH, growing)
     assert state.at(NOW).health(account).debt_value == 1000 * 10**8
     assert 1105 * 10**8 < state.at(NOW + 31_536_000).health(account).debt_value < 1106 * 10**8
+
+
+def test_wad_division_rounds_half_up_at_the_very_limit() -> None:
+    # 2e18 of debt value, and one part in 10^4 too little: exactly half of the last digit, rounded up to 1.0
+    debt = 2 * 10**18
+    for weighted, healthy in ((debt * 10_000 - 1, True), (debt * 10_000 - 2, False)):
+        assert (health_factor_wad(V3_6, debt, debt, weighted) == WAD) is healthy
+        assert is_below(V3_6, debt, debt, weighted, WAD) is not healthy
+
+
+def test_a_debt_is_rounded_up_to_the_next_unit_since_3_5_however_little_is_missing() -> None:
+    token = replace(USDC, price=10**8, decimals=0, borrow_index=RAY + 1)
+    account = snapshot(owed(token, 1))
+    for rules, assets in ((V3_4, 1), (V3_5, 2)):
+        (position,) = make_state(token, rules=rules).at(NOW).assess(account).positions
+        assert position.borrowed_assets == assets

@@ -120,3 +120,33 @@ def test_repaying_everything_is_the_answer_to_a_target_nothing_else_reaches() ->
     assert priced.health(account).status is RiskStatus.HEALTHY
     (repay,) = priced.restoration(account, UINT256_MAX).repay
     assert repay.assets == -(-1_000_000_007 * 13 // 10)
+
+
+@pytest.mark.parametrize("rules", [V3_0, V3_6], ids=lambda rules: rules.name)
+@settings(max_examples=80, deadline=None)
+@given(
+    strong=st.integers(100, 200_000), weak=st.integers(1, 2000), short=st.integers(-40, 400), scale=st.integers(1, 3)
+)
+def test_no_smaller_addition_of_a_collateral_that_drags_the_average_down_suffices(
+    rules: Rules, strong: int, weak: int, short: int, scale: int
+) -> None:
+    listed = (
+        replace(WETH, symbol="strong", price=1, decimals=0, threshold=9500),
+        replace(WBTC, symbol="weak", price=scale, decimals=0, threshold=3000),
+        replace(USDC, symbol="debt", price=1, decimals=0),
+    )
+    debt = max(1, (strong * 9500 + weak * scale * 3000) // 10_000 + short)
+    account = snapshot(supplied(listed[0], strong), supplied(listed[1], weak), owed(listed[2], debt))
+    priced = make_state(*listed, rules=rules).at(NOW)
+
+    def reaches(assets: int) -> bool:
+        truth = priced.truth(_changed(account, listed[1].code, supplied=assets))
+        assert truth is not None
+        return truth[5] >= WAD
+
+    offered = {remedy.market: remedy.assets for remedy in priced.restoration(account, WAD).add_collateral}
+    expected = next((assets for assets in range(3000) if reaches(assets)), None)
+    if expected == 0:
+        assert offered == {}
+    elif expected is not None:
+        assert offered[listed[1].code] == expected
