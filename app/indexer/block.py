@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from app.chain.faults import BlockGone
 from app.chain.reader import ChainReader, Header
-from app.domain.account import AccountKey, AccountState
-from app.domain.batch import BlockBatch, ScanRange
+from app.domain.account import AccountKey, AccountState, Unreadable
+from app.domain.batch import BlockBatch, DueAccount, ScanRange
 from app.domain.chain import BlockRef, Log, ReadPlan
 from app.domain.market import Deployment, Market, MarketRecord
 from app.indexer.calibrate import calibrate, choose_sample, has_debt, wants_calibration
@@ -52,6 +52,8 @@ class Harvest:
     """The deployments as of the batch's block."""
     scans: tuple[ScanRange, ...]
     """Blocks whose logs are left to search, because the harvest does not continue what is stored below."""
+    unreadable: tuple[DueAccount, ...]
+    """Accounts to be read again, with the markets that reading must not forget."""
 
 
 async def index_block(
@@ -183,6 +185,11 @@ class _BlockWork:
             ),
             followed=tuple(replace(one, state=self._now[one.deployment.id]) for one in self._followed),
             scans=tuple(self._scans()),
+            unreadable=tuple(
+                DueAccount(account.key, self._markets[account.key])
+                for account in self._accounts
+                if isinstance(account, Unreadable)
+            ),
         )
 
     async def _search(self, states: dict[str, DeploymentState]) -> None:
@@ -210,9 +217,9 @@ class _BlockWork:
     async def _gather_accounts(self) -> None:
         """Accounts to read: the touched ones, and a bounded number of those due from scans or failed reads."""
         async with self._database.read() as session:
-            due = await load_due(session, self._reader.chain_id, self._options.due_per_block)
+            due = await load_due(session, self._reader.chain_id, self._options.due_per_block, self._before)
             wanted = {key: frozenset(found) for t in self._touches.values() for key, found in t.accounts.items()}
-            for one in (one for one in due if one.key.deployment_id in self._before):
+            for one in due:
                 wanted[one.key] = wanted.get(one.key, frozenset()) | one.markets
             known = await load_known_markets(session, list(wanted))
         self._markets = {key: markets | known.get(key, frozenset()) for key, markets in wanted.items()}

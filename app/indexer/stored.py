@@ -14,7 +14,7 @@ from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above, load_
 from app.store.engine import Database, ReadSession, WriteSession
 from app.store.locks import AdvisoryLock
 from app.store.markets import load_markets, load_records
-from app.store.scans import plan_scan
+from app.store.scans import plan_scan, queue_due
 
 
 class CursorMoved(Retryable):
@@ -74,6 +74,8 @@ class StoredChain:
         async with self._database.write() as session:
             await self._require_cursor(session)
             cursor = await commit_batch(session, harvest.batch, retry_unreadable_after=self._retry_unreadable_blocks)
+            # the commit has made unreadable accounts due again; what logs said of them must not get lost meanwhile
+            await queue_due(session, harvest.unreadable, cursor.ref.number + self._retry_unreadable_blocks)
             for scan in harvest.scans:
                 await plan_scan(session, scan)
         self.cursor, self.followed = cursor, harvest.followed

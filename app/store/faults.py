@@ -42,6 +42,9 @@ def translate(error: BaseException) -> WaterlineError:
         error = error.orig
     if isinstance(error, exc.TimeoutError):
         return DatabaseUnavailable("every database connection is busy")
+    if isinstance(error, exc.InvalidRequestError | exc.DisconnectionError):
+        # what SQLAlchemy itself says of a connection that the server ended between two statements
+        return DatabaseUnavailable("the database connection was lost")
     if not isinstance(error, psycopg.Error):
         return StoreBroken(f"database access failed: {type(error).__name__}")
     what = error.diag.message_primary or type(error).__name__

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import (
     BigInteger,
     Integer,
     Text,
+    any_,
     bindparam,
     case,
     cast,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     func,
     literal_column,
     not_,
+    or_,
     select,
     true,
     update,
@@ -35,6 +37,7 @@ from app.store.types import integer_array, text_array
 
 _CHAIN = bindparam("chain_id", type_=BigInteger)
 _MOST = bindparam("most", type_=Integer)
+_SLUGS = bindparam("slugs", type_=ARRAY(Text))
 _DEPLOYMENT = bindparam("deployment_id", type_=Integer)
 _TO = bindparam("to_block", type_=BigInteger)
 
@@ -131,7 +134,7 @@ _pending = (
 _DUE = Query(
     select(deployments.c.slug, accounts.c.wallet, accounts.c.unit, _pending.c.markets)
     .select_from(deployments.join(_pending, true()).join(accounts, accounts.c.id == _pending.c.account_id))
-    .where(deployments.c.chain_id == _CHAIN)
+    .where(deployments.c.chain_id == _CHAIN, or_(_SLUGS.is_(None), deployments.c.slug == any_(_SLUGS)))
     .order_by(_pending.c.due_from, accounts.c.id)
     .limit(_MOST)
 )
@@ -197,11 +200,17 @@ async def queue_due(session: WriteSession, due: Sequence[DueAccount], from_block
     await _queue_accounts(session, due, from_block, _INSERT_UNKNOWN, _QUEUE)
 
 
-async def load_due(session: ReadSession, chain_id: ChainId, limit: int) -> list[DueAccount]:
-    """At most `limit` accounts to be read at the block that follows the stored head; longest due first."""
+async def load_due(
+    session: ReadSession, chain_id: ChainId, limit: int, slugs: Collection[str] | None = None
+) -> list[DueAccount]:
+    """At most `limit` accounts to be read at the block that follows the stored head; longest due first.
+
+    With `slugs` only accounts of these deployments: those of one no longer followed must not fill the limit.
+    """
+    wanted = None if slugs is None else list(slugs)
     return [
         DueAccount(AccountKey(slug, Address(wallet), unit), frozenset(markets))
-        for slug, wallet, unit, markets in await session.rows(_DUE, chain_id=chain_id, most=limit)
+        for slug, wallet, unit, markets in await session.rows(_DUE, chain_id=chain_id, most=limit, slugs=wanted)
     ]
 
 

@@ -212,7 +212,7 @@ class ToyState(DeploymentState):
         for code, answer in zip(codes, answers, strict=True):
             words = _split(answer, 3)
             if words is None:
-                return Unreadable(key, block_number, f"the holding in {code} cannot be read")
+                return Unreadable(key, block_number, "a holding cannot be read")
             position = LendingPosition(code, words[0], words[1], bool(words[2]))
             if not position.is_empty:
                 positions.append(position)

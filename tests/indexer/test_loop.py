@@ -117,6 +117,46 @@ async def test_an_unreadable_account_is_unknown_until_a_later_read_succeeds(data
     assert [p.supplied_raw for p in well.positions] == [700]
 
 
+async def test_an_unreadable_account_is_read_again_where_the_log_pointed_to(database: Database) -> None:
+    chain = ModelChain(seed=3)
+    indexer = make_indexer(ModelReader(chain), database)
+    wallet, market = address("wallet with trouble"), address("market 0")
+
+    def deposit_and_break(draft: Draft) -> None:
+        draft.hold(wallet, market, 700, 0)  # without a flag: only the log says where it is
+        draft.break_wallet(wallet)
+
+    await indexer.run_until(0)
+    chain.mine(change=deposit_and_break)
+    await indexer.run_until(1)
+    for number in range(2, 2 + QUICK.retry_unreadable_blocks):
+        chain.mine(change=lambda draft: None)
+        await indexer.run_until(number)
+    _, (account,) = await load_state(database, chain.head.ref.number)
+    assert isinstance(account, Unreadable)
+
+    for _ in range(QUICK.retry_unreadable_blocks):
+        chain.mine(change=lambda draft: draft.mend(wallet, silently=True))
+        await indexer.run_until(chain.head.ref.number)
+    _, (account,) = await load_state(database, chain.head.ref.number)
+    assert isinstance(account, AccountSnapshot)
+    assert [position.supplied_raw for position in account.positions] == [700]
+
+
+async def test_accounts_of_a_deployment_no_longer_followed_hold_up_nobody(database: Database) -> None:
+    chain = ModelChain(seed=20)
+    chain.mine(20)
+    options = replace(QUICK, due_per_block=1)
+    twins = [toy_deployment(id="a-twin"), toy_deployment()]
+    await make_indexer(ModelReader(chain), database, deployments=twins, options=options).run_until(20, scanned=True)
+    indexer = make_indexer(ModelReader(chain), database, options=options)
+    for _ in range(15):
+        chain.mine(change=lambda draft: None)
+        await indexer.run_until(chain.head.ref.number)
+
+    await assert_equals_the_chain(database, chain, range(chain.head.ref.number, chain.head.ref.number + 1))
+
+
 @pytest.mark.parametrize("depth", [1, 3, 20])
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_after_a_fork_the_tables_are_those_of_a_straight_run(

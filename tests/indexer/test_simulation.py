@@ -79,7 +79,6 @@ async def test_whatever_goes_wrong_the_tables_are_those_of_a_straight_run(
     troubled, straight = make_database(), make_database()
     reader = ModelReader(chain)
     await make_indexer(reader, troubled.database).run_until(0)
-    connection = troubled.connect()
 
     def trouble(method: str) -> None:
         dice = random.random()
@@ -88,10 +87,11 @@ async def test_whatever_goes_wrong_the_tables_are_those_of_a_straight_run(
         if dice < 0.03 and len(chain.canonical) > 9:
             chain.reorg(random.randrange(1, 9))
         if dice > 0.98:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+            with troubled.connect() as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
 
     reader.fault = trouble
     for _ in range(ROUNDS):
@@ -99,7 +99,6 @@ async def test_whatever_goes_wrong_the_tables_are_those_of_a_straight_run(
         if random.random() < 0.2:
             chain.reorg(random.randrange(1, min(12, len(chain.canonical))))
         await run_a_life(chain, troubled, random, reader)
-    connection.close()
     reader.fault = lambda _: None
     chain.mine()
     await make_indexer(reader, troubled.database).run_until(chain.head.ref.number, scanned=True)
