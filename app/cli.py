@@ -1,4 +1,7 @@
-"""The `waterline` command: what a person types, and how faults are told to them."""
+"""The `waterline` command: what a person types, and how faults are told to them.
+
+Each command imports what it runs when it runs: help and refusals come at once, not after two seconds of imports.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app import launch, wiring
 from app.domain.specs import chain_spec
 from app.errors import Fatal, Refused, WaterlineError
 from app.settings import Settings, load_settings
@@ -28,6 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console()
+if not console.is_terminal:
+    console.width = 160  # into a pipe or a file, where nothing is to be folded
 complaints = Console(stderr=True)
 
 
@@ -53,7 +57,13 @@ def demo() -> None:
     Starts an embedded Postgres, a local chain with 300 wallets, the indexer, the API and the page. Nothing is kept:
     Ctrl-C ends every process and removes every file.
     """
-    _run(lambda settings: launch.demo(settings, console))
+
+    async def command(settings: Settings) -> int:
+        from app import launch
+
+        return await launch.demo(settings, console)
+
+    _run(command)
 
 
 @app.command()
@@ -63,7 +73,13 @@ def up() -> None:
     One process a chain and one for serving; they are restarted when they crash and end together. Without
     DATABASE_URL an embedded Postgres keeps its files under DATA_DIR.
     """
-    _run(lambda settings: launch.up(settings, console))
+
+    async def command(settings: Settings) -> int:
+        from app import launch
+
+        return await launch.up(settings, console)
+
+    _run(command)
 
 
 @app.command()
@@ -75,24 +91,38 @@ def index(
 
     Old blocks are searched for accounts while new ones are followed; it goes on where it was stopped.
     """
-    if progress if progress is not None else console.is_terminal:
-        bar, on_scan = wiring.scan_progress(console)
-        with bar:
-            _run(lambda settings: wiring.index(settings, chain, on_scan))
-    else:
-        _run(lambda settings: wiring.index(settings, chain, None))
+
+    async def command(settings: Settings) -> None:
+        from app import wiring
+
+        with wiring.scan_progress(console, shown=console.is_terminal if progress is None else progress) as on_scan:
+            await wiring.index(settings, chain, on_scan)
+
+    _run(command)
 
 
 @app.command()
 def serve() -> None:
     """Serve the REST API and the lookup page from Postgres. Needs no node."""
-    _run(wiring.serve)
+
+    async def command(settings: Settings) -> None:
+        from app import wiring
+
+        await wiring.serve(settings)
+
+    _run(command)
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database schema to this version. `up`, `demo` and `index` do it by themselves."""
-    _run(wiring.migrate)
+
+    async def command(settings: Settings) -> None:
+        from app import wiring
+
+        await wiring.migrate(settings)
+
+    _run(command)
 
 
 @app.command()
@@ -111,6 +141,8 @@ def devnet(
 ) -> None:
     """A local chain with the real Aave contracts, a population of wallets, moving prices and a liquidator."""
     settings = load_settings()
+    from app import wiring
+
     wiring.devnet(
         port=port or settings.devnet_port,
         seed=settings.devnet_seed if seed is None else seed,
@@ -126,22 +158,30 @@ def devnet(
 @app.command()
 def protocols() -> None:
     """List every deployment this installation knows: where it is, and from which block it is followed."""
+    settings = load_settings()
+    from app import wiring
+
     table = Table(title="Deployments", header_style="bold")
     for column in ("id", "chain", "from block"):
         table.add_column(column, justify="right" if column == "from block" else "left", no_wrap=True)
-    table.add_column("name")
     table.add_column("contract", overflow="fold")
-    for deployment in wiring.known_deployments(load_settings()):
+    for deployment in wiring.known_deployments(settings):
         chain = f"{chain_spec(deployment.chain_id).name} ({deployment.chain_id})"
         start = f"{deployment.start_block:,}" if deployment.start_block else "genesis"
-        table.add_row(deployment.id, chain, start, deployment.name, str(deployment.address))
+        table.add_row(deployment.id, chain, start, str(deployment.address))
     console.print(table)
 
 
 @app.command()
 def status() -> None:
     """How far each followed chain has been indexed, how old that is, and what troubles it."""
-    _run(lambda settings: wiring.print_status(settings, console))
+
+    async def command(settings: Settings) -> int:
+        from app import wiring
+
+        return await wiring.print_status(settings, console)
+
+    _run(command)
 
 
 def _run(command: Callable[[Settings], Coroutine[None, None, int | None]]) -> None:
@@ -150,6 +190,7 @@ def _run(command: Callable[[Settings], Coroutine[None, None, int | None]]) -> No
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     # These libraries log whole URLs, which may hold keys.
     for noisy in ("aiohttp", "httpx", "web3", "websockets", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)

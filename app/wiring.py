@@ -193,8 +193,12 @@ def devnet(
     local_chain.run(port, seed, wallets, block_seconds, deployments_file, announce, history_after=history_after)
 
 
-def scan_progress(console: Console) -> tuple[Progress, OnScan]:
-    """A progress bar for the search of old logs, and what to call after each piece of it."""
+@contextmanager
+def scan_progress(console: Console, *, shown: bool) -> Iterator[OnScan | None]:
+    """A progress bar for the search of old logs while the block lasts: what to call after each piece of it."""
+    if not shown:
+        yield None
+        return
     columns = (
         TextColumn("searching old blocks"),
         BarColumn(),
@@ -202,19 +206,14 @@ def scan_progress(console: Console) -> tuple[Progress, OnScan]:
         TextColumn("{task.fields[found]} accounts, {task.fields[rate]} blocks/s"),
         TimeRemainingColumn(),
     )
-    progress = Progress(*columns, console=console)
-    task = progress.add_task("scan", total=None, found="0", rate="-")
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("scan", total=None, found="0", rate="-")
 
-    def on_scan(state: ScanProgress) -> None:
-        progress.update(
-            task,
-            total=state.blocks_total,
-            completed=state.blocks_done,
-            found=f"{state.accounts_found:,}",
-            rate=f"{state.blocks_per_second:,.0f}",
-        )
+        def on_scan(state: ScanProgress) -> None:
+            found, rate = f"{state.accounts_found:,}", f"{state.blocks_per_second:,.0f}"
+            progress.update(task, total=state.blocks_total, completed=state.blocks_done, found=found, rate=rate)
 
-    return progress, on_scan
+        yield on_scan
 
 
 @asynccontextmanager

@@ -1,0 +1,82 @@
+"""The command as a person meets it: help, refusals that name the setting, and no secret in what it prints."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MARKER = "s3cr3t-marker"
+
+
+def waterline(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in an empty folder with only these settings."""
+    environ = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
+    return subprocess.run(
+        (sys.executable, "-m", "app", *arguments),
+        cwd=folder,
+        env={**environ, **settings, "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_lists_every_command(tmp_path: Path) -> None:
+    done = waterline("--help", folder=tmp_path)
+    assert done.returncode == 0
+    for command in ("demo", "up", "index", "serve", "migrate", "devnet", "protocols", "status"):
+        assert command in done.stdout
+
+
+def test_protocols_lists_the_real_markets(tmp_path: Path) -> None:
+    done = waterline("protocols", folder=tmp_path)
+    assert done.returncode == 0
+    assert "aave-v3-arbitrum" in done.stdout
+    assert "0x794a61358d6845594f94dc1db02a252b5b4814ad" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "named"),
+    [
+        ("up", {}, "RPC_URL_"),
+        ("up", {"RPC_URL_1": f"ftp://host/{MARKER}"}, "RPC_URL_1"),
+        ("up", {"RPC_URL_424242": f"http://127.0.0.1:9/{MARKER}"}, "RPC_URL_424242"),
+        ("up", {"RPC_URL_1": f"http://127.0.0.1:9/{MARKER}", "DEPLOYMENTS": "nowhere"}, "DEPLOYMENTS"),
+        ("serve", {}, "DATABASE_URL"),
+        ("serve", {"DATABASE_URL": f"mysql://user:{MARKER}@host/db"}, "DATABASE_URL"),
+        ("index --chain 1", {"DATABASE_URL": f"postgresql://u:{MARKER}@127.0.0.1:9/db"}, "RPC_URL_1"),
+        ("demo", {"PORT": "notaport"}, "PORT"),
+        ("status", {"DEPLOYMENTS_FILE": "/nowhere.json"}, "DEPLOYMENTS_FILE"),
+    ],
+)
+def test_a_missing_or_wrong_setting_is_refused_by_its_name(
+    tmp_path: Path, command: str, settings: dict[str, str], named: str
+) -> None:
+    done = waterline(*command.split(), folder=tmp_path, **settings)
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert MARKER not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_refused_by_the_name_of_its_setting(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for setting in ("PORT", "DEVNET_PORT"):
+            done = waterline("demo", folder=tmp_path, **{setting: port})
+            assert done.returncode == 2
+            assert f"{setting}={port}" in done.stderr
+
+
+def test_a_database_out_of_reach_is_one_clear_line_without_its_password(tmp_path: Path) -> None:
+    done = waterline("serve", folder=tmp_path, DATABASE_URL=f"postgresql://user:{MARKER}@127.0.0.1:9/db")
+    assert done.returncode != 0
+    assert MARKER not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip()
