@@ -38,6 +38,9 @@ Parameters: TypeAlias = Mapping[str, Any]
 
 _ADAPTERS = driver_adapters()
 _DIALECT = make_url("postgresql+psycopg_async://").get_dialect()()
+_BY_KEY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+"""Every statement of this package finds its rows by keys. Said to the planner, because a connection keeps plans, and
+one made while the tables were small or had no statistics yet reads them whole long after they have grown."""
 _POOL_WAIT_SECONDS = 10
 _CONNECT_SECONDS = 10
 
@@ -168,13 +171,18 @@ class Database:
     @cached_property
     def _read_engine(self) -> AsyncEngine:
         options = _options(
-            default_transaction_isolation="repeatable read", default_transaction_read_only="on", statement_timeout="20s"
+            **_BY_KEY,
+            default_transaction_isolation="repeatable read",
+            default_transaction_read_only="on",
+            statement_timeout="20s",
         )
         return self._engine(options, self._readers)
 
     @cached_property
     def _write_engine(self) -> AsyncEngine:
-        options = _options(statement_timeout="300s", lock_timeout="15s", idle_in_transaction_session_timeout="300s")
+        options = _options(
+            **_BY_KEY, statement_timeout="300s", lock_timeout="15s", idle_in_transaction_session_timeout="300s"
+        )
         return self._engine(options, self._writers)
 
     def _engine(self, options: str, size: int) -> AsyncEngine:

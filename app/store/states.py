@@ -172,15 +172,20 @@ def _market_of(position: LendingPosition) -> str:
     return position.market
 
 
+_newest = with_states(
+    given_keys(),
+    accounts.c.id,
+    literal_column(str(NO_LIMIT), BigInteger),
+    deployments.c.slug,
+    accounts.c.wallet,
+    accounts.c.unit,
+    accounts.c.id,
+)
+_UNUSED = (markets.c.code.name, "changed")
 _NEWEST_OF_KEYS = Query(
-    with_states(
-        given_keys(),
-        accounts.c.id,
-        literal_column(str(NO_LIMIT), BigInteger),
-        deployments.c.slug,
-        accounts.c.wallet,
-        accounts.c.unit,
-        accounts.c.id,
+    # Without their columns Postgres leaves out the joins that bring them.
+    _newest.with_only_columns(
+        *(column for column in _newest.selected_columns if column.name not in _UNUSED), maintain_column_froms=True
     )
 )
 
@@ -208,7 +213,7 @@ def ask_newest(keys: Sequence[AccountKey]) -> Asked:
 def newest_states(rows: Sequence[Row]) -> dict[KeyTuple, StoredState]:
     """The newest state of every account that has a row."""
     found: dict[KeyTuple, StoredState] = {}
-    for slug, wallet, unit, account, block, params, unreadable, market, _, supplied, borrowed, flag, _ in rows:
+    for slug, wallet, unit, account, block, params, unreadable, market, supplied, borrowed, flag in rows:
         key = (slug, wallet, unit)
         stored = found.get(key)
         if stored is None:

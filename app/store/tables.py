@@ -140,8 +140,9 @@ accounts = Table(
     Column("wallet", AddressBytes, nullable=False),
     Column("unit", Text, nullable=False),
     _block("first_block_id", nullable=True),
+    # No index on deployment_id alone: all accounts of one are a large part of the table, and the planner, while it has
+    # no statistics, would look single accounts up by it.
     UniqueConstraint("wallet", "deployment_id", "unit"),
-    Index(None, "deployment_id"),
     Index(None, "first_block_id"),
     comment="Solvency units. first_block_id: the indexed block that alone vouches for it; NULL once a log scan does.",
 )

@@ -157,7 +157,6 @@ def _create_account_tables() -> None:
         comment="Solvency units. first_block_id: the indexed block that alone vouches for it; NULL once a log scan "
         "does.",
     )
-    op.create_index("accounts_deployment_id_idx", "accounts", ["deployment_id"])
     op.create_index("accounts_first_block_id_idx", "accounts", ["first_block_id"])
     op.create_table(
         "account_states",
