@@ -53,7 +53,7 @@ class Tracker:
         logs = await self.reader.fetch_block_logs(header, self.state.log_filter())
         assert not any(self.state.touched(log) for log in logs)
         self.state = await self.reader.read(self.state.read_next(full=False), header.block)
-        health = self.state.at(header.block.timestamp).health
+        health = self.state.at(header.block.timestamp, header.block.number).health
         self.health = [health(snapshot) for snapshot in self.snapshots]
         return len(self.health)
 

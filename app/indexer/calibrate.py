@@ -56,7 +56,7 @@ async def calibrate(
     usable = [
         (account, truth) for account, truth in pairs if isinstance(account, AccountSnapshot) and truth is not None
     ]
-    return choose_rules(state, usable, block.timestamp)
+    return choose_rules(state, usable, block.timestamp, block.number)
 
 
 def _with_truth(

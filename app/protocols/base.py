@@ -149,8 +149,12 @@ class DeploymentState(ABC):
         """Accounts the present rules were compared on; None when never, or when the comparison failed."""
 
     @abstractmethod
-    def at(self, timestamp: int) -> PricedState:
-        """Accrue interest to `timestamp` (the block's own: an eth_call at block N sees N's timestamp)."""
+    def at(self, timestamp: int, block_number: int) -> PricedState:
+        """Accrue interest to a block (its own time and number: an eth_call at block N sees N's).
+
+        Both, because some protocols' interest runs by seconds and others' by blocks. For a time to come the caller
+        estimates the number from the chain's pace.
+        """
 
 
 class Adapter(ABC):

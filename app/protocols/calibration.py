@@ -9,19 +9,19 @@ from app.protocols.base import DeploymentState, Truth
 
 
 def choose_rules(
-    state: DeploymentState, samples: Sequence[tuple[AccountSnapshot, Truth]], timestamp: int
+    state: DeploymentState, samples: Sequence[tuple[AccountSnapshot, Truth]], timestamp: int, block_number: int
 ) -> DeploymentState:
     """`state` under the first of its candidate rules that gives every sample's truth exactly.
 
-    The samples are accounts with the contract's own numbers, read at the state's block; `timestamp` is that
-    block's. Ties go to the likelier candidate. Without samples the suggested rules stay, said to be unchecked.
-    When no candidate fits all samples the one that fits most is kept and marked as not confirmed, so that every
-    assessment under it is UNKNOWN.
+    The samples are accounts with the contract's own numbers, read at the state's block; `timestamp` and
+    `block_number` are that block's. Ties go to the likelier candidate. Without samples the suggested rules stay,
+    said to be unchecked. When no candidate fits all samples the one that fits most is kept and marked as not
+    confirmed, so that every assessment under it is UNKNOWN.
     """
     best: DeploymentState | None = None
     best_matches = -1
     for candidate in state.candidates():
-        priced = candidate.at(timestamp)
+        priced = candidate.at(timestamp, block_number)
         matches = sum(priced.truth(snapshot) == truth for snapshot, truth in samples)
         if matches > best_matches:
             best, best_matches = candidate, matches

@@ -86,7 +86,7 @@ def restore_at(
         Fatal: the records are not this adapter's, or incomplete.
     """
     state = adapter.restore_state(deployment, markets, records)
-    priced = state.at(block.timestamp)
+    priced = state.at(block.timestamp, block.number)
     return StateAt(
         deployment,
         block,
@@ -117,7 +117,7 @@ def assess_account(
         state,
         risk,
         account.block_number,
-        seconds_to_liquidation(state.state, account, state.block.timestamp) if has_debt else None,
+        seconds_to_liquidation(state.state, account, state.block) if has_debt else None,
         state.priced.restoration(account, target_health_wad) if below_target else None,
     )
 

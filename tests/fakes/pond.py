@@ -207,7 +207,7 @@ class PondState(DeploymentState):
     def confirmed_samples(self) -> int | None:
         return next(r.values[2] for r in self.stored if r.kind == "pool")
 
-    def at(self, timestamp: int) -> PondPriced:
+    def at(self, timestamp: int, block_number: int) -> PondPriced:
         prices = {r.subject: (r.values[0], r.values[1]) for r in self.stored if r.kind == "price"}
         threshold = next(r.values[0] for r in self.stored if r.kind == "pool")
         return PondPriced(prices, {m.code: m.decimals for m in self.described}, threshold or 0)

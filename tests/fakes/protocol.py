@@ -232,7 +232,7 @@ class ToyState(DeploymentState):
     def confirmed_samples(self) -> int | None:
         return self.samples if self.samples and self.samples == self.matches else None
 
-    def at(self, timestamp: int) -> PricedState:
+    def at(self, timestamp: int, block_number: int) -> PricedState:
         return ToyPriced(self, timestamp)
 
 

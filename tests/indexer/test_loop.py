@@ -44,7 +44,7 @@ async def assert_equals_the_chain(database: Database, chain: ModelChain, numbers
         block = chain.canonical[number]
         state, accounts = await load_state(database, number)
         found = {account.key.wallet: account for account in accounts}
-        priced = state.at(block.ref.timestamp)
+        priced = state.at(block.ref.timestamp, block.ref.number)
         for wallet in {wallet for wallet, _ in block.state.holdings}:
             account = found[wallet]
             if isinstance(account, AccountSnapshot):

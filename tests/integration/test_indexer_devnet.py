@@ -80,7 +80,11 @@ async def compare_every_wallet(world: World, database: Database, deployment: Dep
         records = await load_records(session, deployment.id, block)
         markets = await load_markets(session, deployment.id, block)
         accounts = {account.key.wallet: account for account in await load_accounts(session, deployment.id, block)}
-    priced = adapter_for(deployment.protocol).restore_state(deployment, markets, records).at(block.ref.timestamp)
+    priced = (
+        adapter_for(deployment.protocol)
+        .restore_state(deployment, markets, records)
+        .at(block.ref.timestamp, block.ref.number)
+    )
     truths = world.account_data(deployment.id, world.wallets, number)
     for wallet, truth in zip(world.wallets, truths, strict=True):
         account = accounts.get(wallet)

@@ -26,6 +26,8 @@ class Case:
     """What the contracts say of each account; at least one healthy and one liquidatable."""
     timestamp: int
     """Of the block, not before any accrual in the contracts."""
+    block_number: int = 1
+    """Of the block; it matters where interest runs by blocks."""
 
 
 def everything_reverts(call: ContractCall) -> CallResult:

@@ -25,12 +25,12 @@ def state_under(rules: Rules = V3_6, samples: int | None = None) -> AaveState:
 
 
 def samples_under(state: AaveState) -> list[tuple[object, Truth]]:
-    priced = state.at(LATER)
+    priced = state.at(LATER, 1)
     return [(account, priced.truth(account) or ()) for account in TELLING]
 
 
 def chosen(state: AaveState, samples: object) -> AaveState:
-    result = choose_rules(state, samples, LATER)  # type: ignore[arg-type]
+    result = choose_rules(state, samples, LATER, 1)  # type: ignore[arg-type]
     assert isinstance(result, AaveState)
     return result
 

@@ -118,7 +118,7 @@ def test_when_all_reads_revert_nothing_is_taken_for_zero(adapter: Adapter) -> No
         assert isinstance(read, Unreadable)
         assert drive(state.read_truth(account.key), everything_reverts) is None
         for after in blind:
-            priced = after.at(case.timestamp)
+            priced = after.at(case.timestamp, case.block_number)
             assessment = priced.assess(account)
             assert priced.health(account).status is assessment.status
             if assessment.debt_value != 0:
@@ -136,7 +136,7 @@ def test_a_read_state_stays_itself_when_nothing_happens(adapter: Adapter) -> Non
 @every_adapter
 def test_the_two_ways_to_ask_for_health_agree(adapter: Adapter) -> None:
     case, state = case_of(adapter), state_of(adapter)
-    priced = state.at(case.timestamp)
+    priced = state.at(case.timestamp, case.block_number)
     seen = set()
     for account in case.accounts:
         health, full = priced.health(account), priced.assess(account)
@@ -152,7 +152,7 @@ def test_the_two_ways_to_ask_for_health_agree(adapter: Adapter) -> None:
 @every_adapter
 def test_a_liquidation_price_is_where_the_verdict_turns(adapter: Adapter) -> None:
     case, state = case_of(adapter), state_of(adapter)
-    priced = state.at(case.timestamp)
+    priced = state.at(case.timestamp, case.block_number)
     proven = 0
     for account in case.accounts:
         for position in priced.assess(account).positions:
@@ -164,7 +164,9 @@ def test_a_liquidation_price_is_where_the_verdict_turns(adapter: Adapter) -> Non
             at, beyond = (priced.with_price(found.market, price) for price in (found.price, safe))
             assert at.health(account).status is RiskStatus.LIQUIDATABLE
             assert beyond.health(account).status in (RiskStatus.HEALTHY, RiskStatus.NO_DEBT)
-            assert priced.health(account) == state.at(case.timestamp).health(account), "with_price changed the original"
+            assert priced.health(account) == state.at(case.timestamp, case.block_number).health(account), (
+                "with_price changed the original"
+            )
     assert proven
 
 
@@ -175,9 +177,9 @@ def test_rules_are_chosen_by_the_contracts_own_numbers(adapter: Adapter) -> None
     truths = [drive(state.read_truth(account.key), case.contracts) for account in case.accounts]
     samples = [(account, truth) for account, truth in zip(case.accounts, truths, strict=True) if truth is not None]
     assert samples
-    chosen = choose_rules(state, samples, case.timestamp)
+    chosen = choose_rules(state, samples, case.timestamp, case.block_number)
     assert chosen.confirmed_samples == len(samples)
-    priced = chosen.at(case.timestamp)
+    priced = chosen.at(case.timestamp, case.block_number)
     assert [priced.truth(account) for account, _ in samples] == [truth for _, truth in samples]
 
 
@@ -185,22 +187,26 @@ def test_rules_are_chosen_by_the_contracts_own_numbers(adapter: Adapter) -> None
 def test_rules_that_do_not_fit_leave_every_account_unknown(adapter: Adapter) -> None:
     case, state = case_of(adapter), unconfirmed_state(adapter)
     account = case.accounts[-1]
-    failed = choose_rules(state, [(account, (1, 2, 3))], case.timestamp)
+    failed = choose_rules(state, [(account, (1, 2, 3))], case.timestamp, case.block_number)
     assert failed.confirmed_samples is None
     for other in case.accounts:
-        assessment = failed.at(case.timestamp).assess(other)
-        assert assessment.status is failed.at(case.timestamp).health(other).status is RiskStatus.UNKNOWN
+        assessment = failed.at(case.timestamp, case.block_number).assess(other)
+        assert (
+            assessment.status is failed.at(case.timestamp, case.block_number).health(other).status is RiskStatus.UNKNOWN
+        )
         assert [reason.code for reason in assessment.reasons] == ["rules_unconfirmed"]
 
 
 @every_adapter
 def test_rules_without_samples_are_used_and_said_to_be_unchecked(adapter: Adapter) -> None:
     case, state = case_of(adapter), unconfirmed_state(adapter)
-    unchecked = choose_rules(state, [], case.timestamp)
+    unchecked = choose_rules(state, [], case.timestamp, case.block_number)
     assert unchecked.confirmed_samples == 0
     for account in case.accounts:
-        assert unchecked.at(case.timestamp).health(account) == state.at(case.timestamp).health(account)
-    codes = {reason.code for reason in unchecked.at(case.timestamp).assess(case.accounts[0]).reasons}
+        assert unchecked.at(case.timestamp, case.block_number).health(account) == state.at(
+            case.timestamp, case.block_number
+        ).health(account)
+    codes = {reason.code for reason in unchecked.at(case.timestamp, case.block_number).assess(case.accounts[0]).reasons}
     assert "rules_unchecked" in codes
 
 
@@ -219,5 +225,5 @@ def test_a_market_nobody_lists_any_more_makes_its_holder_unknown(adapter: Adapte
     holder = next(account for account in case.accounts if len(account.positions) > 1)
     first, *others = holder.positions
     moved = replace(holder, positions=(replace(first, market="0xgone"), *others))
-    priced = state.at(case.timestamp)
+    priced = state.at(case.timestamp, case.block_number)
     assert priced.assess(moved).status is priced.health(moved).status is RiskStatus.UNKNOWN

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.domain.chain import BlockRef, Hash32
 from app.domain.risk import RiskStatus
 from app.domain.units import RAY, SECONDS_PER_YEAR
 from app.protocols.aave_v3.rules import V3_0, V3_6, Rules
@@ -14,6 +15,10 @@ from tests.protocols.aave_v3.builders import NOW, USDC, WETH, make_state, owed, 
 
 COSTLY = replace(USDC, borrow_rate=RAY // 5)
 EARNING = replace(WETH, liquidity_rate=RAY // 50)
+
+
+def block_at(timestamp: int) -> BlockRef:
+    return BlockRef(1, 1, Hash32(bytes(32)), Hash32(bytes(32)), timestamp)
 
 
 @pytest.mark.parametrize("rules", [V3_0, V3_6], ids=lambda rules: rules.name)
@@ -25,36 +30,36 @@ def test_at_the_second_named_the_account_is_liquidatable_and_not_one_before(
     state = make_state(EARNING, COSTLY, rules=rules)
     account = snapshot(supplied(EARNING, 10 * 10**18), owed(COSTLY, debt))
     start = NOW + waited
-    seconds = seconds_to_liquidation(state, account, start)
+    seconds = seconds_to_liquidation(state, account, block_at(start))
     if isinstance(seconds, Horizon):
         assert seconds is Horizon.MORE_THAN_A_YEAR
-        assert state.at(start + SECONDS_PER_YEAR).health(account).status is RiskStatus.HEALTHY
+        assert state.at(start + SECONDS_PER_YEAR, 1).health(account).status is RiskStatus.HEALTHY
         return
     assert seconds is not None
-    assert state.at(start + seconds).health(account).status is RiskStatus.LIQUIDATABLE
+    assert state.at(start + seconds, 1).health(account).status is RiskStatus.LIQUIDATABLE
     if seconds:
-        assert state.at(start + seconds - 1).health(account).status is RiskStatus.HEALTHY
+        assert state.at(start + seconds - 1, 1).health(account).status is RiskStatus.HEALTHY
 
 
 def test_a_debt_that_does_not_grow_never_gets_there() -> None:
     account = snapshot(supplied(WETH, 10 * 10**18), owed(USDC, 20_000 * 10**6))
-    assert seconds_to_liquidation(make_state(WETH, USDC), account, NOW) is Horizon.NEVER
+    assert seconds_to_liquidation(make_state(WETH, USDC), account, block_at(NOW)) is Horizon.NEVER
 
 
 def test_no_debt_never_gets_there() -> None:
-    assert seconds_to_liquidation(make_state(), snapshot(supplied(WETH, 1)), NOW) is Horizon.NEVER
+    assert seconds_to_liquidation(make_state(), snapshot(supplied(WETH, 1)), block_at(NOW)) is Horizon.NEVER
 
 
 def test_a_small_debt_takes_more_than_a_year() -> None:
     account = snapshot(supplied(WETH, 10 * 10**18), owed(COSTLY, 100 * 10**6))
-    assert seconds_to_liquidation(make_state(WETH, COSTLY), account, NOW) is Horizon.MORE_THAN_A_YEAR
+    assert seconds_to_liquidation(make_state(WETH, COSTLY), account, block_at(NOW)) is Horizon.MORE_THAN_A_YEAR
 
 
 def test_what_is_liquidatable_has_no_time_left() -> None:
     account = snapshot(supplied(WETH, 10 * 10**18), owed(USDC, 25_000 * 10**6))
-    assert seconds_to_liquidation(make_state(), account, NOW) == 0
+    assert seconds_to_liquidation(make_state(), account, block_at(NOW)) == 0
 
 
 def test_of_what_is_unknown_nothing_is_said() -> None:
     account = snapshot(supplied(WETH, 10 * 10**18), owed(USDC, 20_000 * 10**6))
-    assert seconds_to_liquidation(make_state(matches=0), account, NOW) is None
+    assert seconds_to_liquidation(make_state(matches=0), account, block_at(NOW)) is None

@@ -15,6 +15,9 @@ from app.protocols.base import PricedState, Truth
 
 _UNKNOWN = Health(RiskStatus.UNKNOWN, None, 0, 0)
 """Its values are placeholders of the type: nobody shows them with this status."""
+_NO_DEBT, _HEALTHY, _LIQUIDATABLE = RiskStatus.NO_DEBT, RiskStatus.HEALTHY, RiskStatus.LIQUIDATABLE
+_make_tuple = tuple.__new__
+# Looking a member up in its enum, and making a named tuple by name, take a fifth of the time of an account.
 
 
 class AavePrices(PricedState):
@@ -52,10 +55,10 @@ class AavePrices(PricedState):
             if borrowed:
                 debt += ((borrowed * debt_index + borrowed_addend) // RAY * price + value_addend) // unit
         if not debt:
-            return Health(RiskStatus.NO_DEBT, None, collateral, 0, 0)
+            return Health(_NO_DEBT, None, collateral, 0, 0)
         factor = health_factor_wad(self._rules, collateral, debt, weighted)
-        status = RiskStatus.LIQUIDATABLE if factor < WAD else RiskStatus.HEALTHY
-        return Health(status, factor, collateral, debt, utilization_wad(debt, weighted))
+        status = _LIQUIDATABLE if factor < WAD else _HEALTHY
+        return _make_tuple(Health, (status, factor, collateral, debt, utilization_wad(debt, weighted)))
 
     def assess(self, snapshot: AccountSnapshot) -> RiskAssessment:
         return assess(self._accrued, self._confirmation, snapshot)

@@ -90,7 +90,9 @@ class AaveState(DeploymentState):
     def confirmed_samples(self) -> int | None:
         return None if self.confirmation.failed else self.confirmation.samples
 
-    def at(self, timestamp: int) -> PricedState:
+    def at(self, timestamp: int, block_number: int) -> PricedState:
+        """Aave's interest runs by seconds: the block number makes no difference."""
+        del block_number
         return AavePrices(Accrued(self.raw, self.rules, timestamp), self.confirmation)
 
 

@@ -41,7 +41,7 @@ _ACCOUNTS = tuple(
     replace(account, key=AccountKey(DEPLOYMENT.id, Address(bytes([number + 1] * 20))))
     for number, account in enumerate(_POSITIONS)
 )
-_PRICED = make_state(raw=_RAW).at(NOW + 100)
+_PRICED = make_state(raw=_RAW).at(NOW + 100, 1)
 
 CASE = Case(
     deployment=DEPLOYMENT,

@@ -64,7 +64,7 @@ def calibrated_state(world: World, deployment: Deployment) -> AaveState:
     (state,) = drive_all(world, [ADAPTER.read_state(deployment)])
     assert isinstance(state, AaveState)
     samples = [(account, truth) for account, truth in read_accounts(world, state) if truth is not None]
-    chosen = choose_rules(state, samples, world.timestamp)
+    chosen = choose_rules(state, samples, world.timestamp, world.block_number)
     assert isinstance(chosen, AaveState)
     return chosen
 

@@ -49,7 +49,7 @@ def test_block_after_block_every_number_equals_the_contracts(world: World) -> No
             assert not reconfigured or ConfigurationTouched() in touches
             state = states[number] = next_state(world, before, full=reconfigured)
             touched = {touch.key.wallet for touch in touches if isinstance(touch, AccountTouched)}
-            priced = state.at(world.timestamp)
+            priced = state.at(world.timestamp, world.block_number)
             for account, truth in read_accounts(world, state):
                 wallet = account.key.wallet
                 if block and wallet not in touched:
@@ -87,7 +87,7 @@ def test_moving_the_real_feed_to_a_liquidation_price_turns_the_contracts_verdict
     world.step()
     checked = 0
     for state in states_of(world):
-        priced = state.at(world.timestamp)
+        priced = state.at(world.timestamp, world.block_number)
         symbols = {market.code: market.symbol for market in state.markets()}
         for account, _ in rng.sample(read_accounts(world, state), 25):
             liquidatable = priced.health(account).status is RiskStatus.LIQUIDATABLE
@@ -127,7 +127,7 @@ def test_a_remedy_carried_out_at_the_pool_reaches_the_target_and_one_unit_less_d
                 world.chain.send(PAYER, call.target, call.data, gas=1_000_000)
         world.chain.mine()
         later = world.timestamp + world.chain.block_seconds
-        priced = state.at(later)
+        priced = state.at(later, world.block_number)
         sent: list[tuple[AccountSnapshot, int]] = []
         for number, (account, _) in enumerate(read_accounts(world, state)):
             factor = priced.health(account).health_factor_wad
@@ -157,7 +157,7 @@ def test_a_broken_feed_makes_unknown_exactly_whom_the_contract_cannot_value(worl
     world.break_feed("WETH")
     for deployment in deployments(world):
         state = calibrated_state(world, deployment)
-        priced = state.at(world.timestamp)
+        priced = state.at(world.timestamp, world.block_number)
         seen = set()
         for account, truth in read_accounts(world, state):
             unknown = priced.health(account).status is RiskStatus.UNKNOWN

@@ -49,7 +49,7 @@ def test_at_each_liquidation_price_the_verdict_turns_exactly(
     rules: Rules, situation: tuple[Raw, AccountSnapshot, int]
 ) -> None:
     raw, account, elapsed = situation
-    priced = make_state(raw=raw, rules=rules).at(NOW + elapsed)
+    priced = make_state(raw=raw, rules=rules).at(NOW + elapsed, 1)
     full = priced.assess(account)
     if full.status is RiskStatus.UNKNOWN:
         return
@@ -103,7 +103,7 @@ def test_no_nearer_price_in_the_direction_of_danger_turns_the_verdict(
     rules: Rules, case: tuple[list[Listed], AccountSnapshot]
 ) -> None:
     listed, account = case
-    priced = make_state(*listed, rules=rules).at(NOW)
+    priced = make_state(*listed, rules=rules).at(NOW, 1)
     full = priced.assess(account)
     for position in full.positions:
         found = position.liquidation_price
@@ -118,7 +118,7 @@ def test_no_nearer_price_in_the_direction_of_danger_turns_the_verdict(
 def test_a_fall_of_the_collateral_and_a_rise_of_the_debt_are_found_to_the_unit() -> None:
     # 10 WETH at 3000 carry 24,900; 20,000 USDC are owed: WETH may fall to 20000 / 8.3, USDC rise to 1.245
     account = snapshot(supplied(WETH, 10 * 10**18), owed(USDC, 20_000 * 10**6))
-    full = make_state(WETH, USDC, rules=V3_6).at(NOW).assess(account)
+    full = make_state(WETH, USDC, rules=V3_6).at(NOW, 1).assess(account)
     assert full.health_factor_wad == 1245 * WAD // 1000
     fall, rise = price_of(full, WETH), price_of(full, USDC)
     assert fall == LiquidationPrice(WETH.code, Direction.FALL, 240_963_855_421, -196_787_148_596_666_666)
@@ -128,7 +128,7 @@ def test_a_fall_of_the_collateral_and_a_rise_of_the_debt_are_found_to_the_unit()
 
 def test_of_a_liquidatable_account_the_price_is_the_one_to_get_back_past() -> None:
     account = snapshot(supplied(WETH, 10 * 10**18), owed(USDC, 25_000 * 10**6))
-    full = make_state(WETH, USDC).at(NOW).assess(account)
+    full = make_state(WETH, USDC).at(NOW, 1).assess(account)
     assert full.status is RiskStatus.LIQUIDATABLE
     fall, rise = price_of(full, WETH), price_of(full, USDC)
     assert fall is not None
@@ -140,7 +140,7 @@ def test_of_a_liquidatable_account_the_price_is_the_one_to_get_back_past() -> No
 def test_the_same_asset_on_both_sides_counts_with_its_net_weight() -> None:
     # net short: 1 WETH of collateral, 2 WETH owed, the rest carried by USDC
     account = snapshot(supplied(WETH, 10**18, borrowed=2 * 10**18), supplied(USDC, 10_000 * 10**6))
-    full = make_state(WETH, USDC).at(NOW).assess(account)
+    full = make_state(WETH, USDC).at(NOW, 1).assess(account)
     weth = price_of(full, WETH)
     assert weth is not None
     assert weth.direction is Direction.RISE
@@ -150,14 +150,14 @@ def test_the_same_asset_on_both_sides_counts_with_its_net_weight() -> None:
 
 def test_an_asset_that_cannot_turn_the_verdict_alone_has_no_price() -> None:
     account = snapshot(supplied(WETH, 10 * 10**18), supplied(WBTC, 10**8), owed(USDC, 10**9))
-    full = make_state(WETH, WBTC, USDC).at(NOW).assess(account)
+    full = make_state(WETH, WBTC, USDC).at(NOW, 1).assess(account)
     assert price_of(full, WETH) is None
     assert price_of(full, WBTC) is None
     assert price_of(full, USDC) is not None
 
 
 def test_without_debt_there_are_no_liquidation_prices() -> None:
-    full = make_state().at(NOW).assess(snapshot(supplied(WETH, 10**18), supplied(USDC, 10**6)))
+    full = make_state().at(NOW, 1).assess(snapshot(supplied(WETH, 10**18), supplied(USDC, 10**6)))
     assert [position.liquidation_price for position in full.positions] == [None, None]
 
 
@@ -166,7 +166,7 @@ def test_an_asset_priced_by_its_emode_has_no_price_of_its_own_to_fall() -> None:
     emodes = {1: EMode(9000, 9300, 10100, price_source=named("shared-feed"))}
     raw = make_raw(token, USDC, emodes=emodes, emode_prices={1: 3000 * 10**8})
     account = snapshot(supplied(token, 10**18), owed(USDC, 1000 * 10**6), emode=1)
-    full = make_state(raw=raw, rules=V3_0).at(NOW).assess(account)
+    full = make_state(raw=raw, rules=V3_0).at(NOW, 1).assess(account)
     assert price_of(full, token) is None
     assert price_of(full, USDC) is not None
 
@@ -177,7 +177,7 @@ def test_assets_priced_by_one_listed_asset_through_their_emode_fall_together() -
     emodes = {1: EMode(9000, 9300, 10100, price_source=ether.asset)}
     raw = make_raw(staked, ether, USDC, emodes=emodes, emode_prices={1: 3000 * 10**8})
     account = snapshot(supplied(staked, 10**18), supplied(ether, 10**18), owed(USDC, 4000 * 10**6), emode=1)
-    priced = make_state(raw=raw, rules=V3_0).at(NOW)
+    priced = make_state(raw=raw, rules=V3_0).at(NOW, 1)
     found = price_of(priced.assess(account), ether)
     assert found is not None
     assert found.price == pytest.approx(4000 * 10**8 / 1.86, rel=1e-7)
@@ -192,7 +192,7 @@ def test_a_higher_price_of_pure_collateral_never_makes_a_healthy_account_liquida
     rules: Rules, situation: tuple[Raw, AccountSnapshot, int], rise: int
 ) -> None:
     raw, account, elapsed = situation
-    priced = make_state(raw=raw, rules=rules).at(NOW + elapsed)
+    priced = make_state(raw=raw, rules=rules).at(NOW + elapsed, 1)
     before = priced.health(account)
     for position in account.positions:
         if before.status is RiskStatus.HEALTHY and position.is_collateral and not position.borrowed_raw:
@@ -206,7 +206,7 @@ def test_before_3_5_it_may_only_within_the_basis_point_its_truncated_average_los
     situation: tuple[Raw, AccountSnapshot, int], rise: int
 ) -> None:
     raw, account, elapsed = situation
-    priced = make_state(raw=raw, rules=V3_4).at(NOW + elapsed)
+    priced = make_state(raw=raw, rules=V3_4).at(NOW + elapsed, 1)
     if priced.health(account).status is not RiskStatus.HEALTHY:
         return
     for position in account.positions:
@@ -230,7 +230,7 @@ def test_truncation_alone_can_make_a_rise_of_the_weaker_collateral_dangerous_bef
         USDC,
     )
     account = snapshot(supplied(listed[0], 1000), supplied(listed[1], 10))
-    old = make_state(*listed, rules=V3_4).at(NOW)
+    old = make_state(*listed, rules=V3_4).at(NOW, 1)
     capacities = []
     for price in range(1, 200):
         truth = old.with_price(listed[1].code, price).truth(account)

@@ -133,7 +133,7 @@ def test_the_front_ends_library_gives_the_same_health(world: World, tmp_path: Pa
     for before in states:
         state = next_state(world, before, full=True)
         accounts = [(account, truth) for account, truth in read_accounts(world, state) if truth is not None]
-        priced = state.at(world.timestamp)
+        priced = state.at(world.timestamp, world.block_number)
         compounding = compounding_difference(state, world.timestamp)
         question = {
             "timestamp": world.timestamp,

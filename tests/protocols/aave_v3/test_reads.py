@@ -161,9 +161,9 @@ def test_when_everything_reverts_nothing_becomes_zero_and_everybody_unknown(full
     assert {price.value for price in after.raw.prices.values()} == {None}
     for emode in (0, 1, 99):
         account = snapshot(supplied(WETH, 10**18), owed(USDC, 10**6), emode=emode)
-        assert after.at(NOW).health(account).status is RiskStatus.UNKNOWN
-        assert after.at(NOW).assess(account).status is RiskStatus.UNKNOWN
-        assert after.at(NOW).truth(account) is None
+        assert after.at(NOW, 1).health(account).status is RiskStatus.UNKNOWN
+        assert after.at(NOW, 1).assess(account).status is RiskStatus.UNKNOWN
+        assert after.at(NOW, 1).truth(account) is None
     contracts.broken = False
     healed = drive(after.read_next(full=True), contracts)
     assert isinstance(healed, AaveState)
@@ -271,7 +271,7 @@ def test_reasons_name_what_blocks_or_qualifies() -> None:
         sleeping, reserves=graced, roots=replace(sleeping.roots, sentinel=named("sentinel")), liquidation_allowed=False
     )
     account = snapshot(supplied(paused, 10**18), supplied(WBTC, 10**5), owed(USDC, 10**6))
-    reasons = make_state(raw=raw).at(NOW).assess(account).reasons
+    reasons = make_state(raw=raw).at(NOW, 1).assess(account).reasons
     assert {(reason.code, reason.market) for reason in reasons} == {
         ("liquidation_blocked", paused.code),
         ("liquidation_blocked", USDC.code),
@@ -280,5 +280,5 @@ def test_reasons_name_what_blocks_or_qualifies() -> None:
         ("ltv_zero", WBTC.code),
         ("siloed_borrowing", USDC.code),
     }
-    later = {(reason.code, reason.market) for reason in make_state(raw=raw).at(NOW + 1).assess(account).reasons}
+    later = {(reason.code, reason.market) for reason in make_state(raw=raw).at(NOW + 1, 1).assess(account).reasons}
     assert ("liquidation_blocked", USDC.code) not in later

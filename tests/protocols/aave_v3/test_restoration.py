@@ -60,7 +60,7 @@ def test_each_remedy_reaches_the_target_and_one_unit_less_does_not(
 ) -> None:
     raw, account, elapsed = situation
     now = NOW + elapsed
-    priced = make_state(raw=raw, rules=rules).at(now)
+    priced = make_state(raw=raw, rules=rules).at(now, 1)
 
     def factor(changed: AccountSnapshot) -> int:
         truth = priced.truth(changed)
@@ -77,7 +77,7 @@ def test_each_remedy_reaches_the_target_and_one_unit_less_does_not(
 
 def test_what_restores_a_plain_loan_is_what_a_calculator_says() -> None:
     account = snapshot(supplied(WETH, 10 * 10**18), owed(USDC, 20_000 * 10**6))
-    restoration = make_state(WETH, USDC).at(NOW).restoration(account, 15 * WAD // 10)
+    restoration = make_state(WETH, USDC).at(NOW, 1).restoration(account, 15 * WAD // 10)
     # 24900 / 1.5 = 16600 may stay; or 30000 of capacity are needed: 5100 / 0.83 / 3000 WETH more
     assert restoration.repay == (Remedy(USDC.code, 3400 * 10**6, 3400 * 10**8),)
     (added,) = restoration.add_collateral
@@ -87,15 +87,15 @@ def test_what_restores_a_plain_loan_is_what_a_calculator_says() -> None:
 
 def test_nothing_is_proposed_when_the_target_is_reached_or_the_risk_is_unknown() -> None:
     account = snapshot(supplied(WETH, 10 * 10**18), owed(USDC, 20_000 * 10**6))
-    assert make_state().at(NOW).restoration(account, WAD).repay == ()
-    assert make_state().at(NOW).restoration(snapshot(supplied(WETH, 1)), 2 * WAD).add_collateral == ()
-    unknown = make_state(matches=0).at(NOW).restoration(account, 2 * WAD)
+    assert make_state().at(NOW, 1).restoration(account, WAD).repay == ()
+    assert make_state().at(NOW, 1).restoration(snapshot(supplied(WETH, 1)), 2 * WAD).add_collateral == ()
+    unknown = make_state(matches=0).at(NOW, 1).restoration(account, 2 * WAD)
     assert (unknown.repay, unknown.add_collateral) == ((), ())
 
 
 def test_repaying_a_small_debt_beside_a_large_one_is_not_offered_when_it_cannot_suffice() -> None:
     account = snapshot(supplied(WETH, 10 * 10**18), owed(USDC, 20_000 * 10**6), owed(WBTC, 10**3))
-    restoration = make_state().at(NOW).restoration(account, 2 * WAD)
+    restoration = make_state().at(NOW, 1).restoration(account, 2 * WAD)
     assert [remedy.market for remedy in restoration.repay] == [USDC.code]
 
 
@@ -108,7 +108,7 @@ def test_only_collateral_the_account_has_and_reserves_that_would_take_it_are_off
         supplied(USDC, 10**6, collateral=False),
         owed(paused, 20_000 * 10**6),
     )
-    restoration = make_state(frozen, WBTC, paused).at(NOW).restoration(account, 2 * WAD)
+    restoration = make_state(frozen, WBTC, paused).at(NOW, 1).restoration(account, 2 * WAD)
     assert restoration.repay == ()
     assert [remedy.market for remedy in restoration.add_collateral] == [WBTC.code]
 
@@ -116,7 +116,7 @@ def test_only_collateral_the_account_has_and_reserves_that_would_take_it_are_off
 def test_repaying_everything_is_the_answer_to_a_target_nothing_else_reaches() -> None:
     raw = make_raw(WETH, replace(USDC, borrow_index=RAY * 13 // 10))
     account = snapshot(supplied(WETH, 10**18), owed(USDC, 1_000_000_007))
-    priced = make_state(raw=raw).at(NOW)
+    priced = make_state(raw=raw).at(NOW, 1)
     assert priced.health(account).status is RiskStatus.HEALTHY
     (repay,) = priced.restoration(account, UINT256_MAX).repay
     assert repay.assets == -(-1_000_000_007 * 13 // 10)
@@ -137,7 +137,7 @@ def test_no_smaller_addition_of_a_collateral_that_drags_the_average_down_suffice
     )
     debt = max(1, (strong * 9500 + weak * scale * 3000) // 10_000 + short)
     account = snapshot(supplied(listed[0], strong), supplied(listed[1], weak), owed(listed[2], debt))
-    priced = make_state(*listed, rules=rules).at(NOW)
+    priced = make_state(*listed, rules=rules).at(NOW, 1)
 
     def reaches(assets: int) -> bool:
         truth = priced.truth(_changed(account, listed[1].code, supplied=assets))
