@@ -11,6 +11,7 @@ import importlib.util
 import logging
 import os
 import pwd
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -128,6 +129,8 @@ class EmbeddedPostgres:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, 9)
             process.wait()
+        if self._sockets is not None:  # the server's user may not be allowed to remove it from its parent
+            shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _launch(self, binaries: Path, user: pwd.struct_passwd | None) -> None:
         sockets = _socket_directory(user)

@@ -21,7 +21,8 @@ from tests.integration.following import Following, following
 pytestmark = [pytest.mark.devnet, pytest.mark.database, pytest.mark.timeout(1800)]
 
 BLOCKS = int(os.environ.get("TRUTH_BLOCKS", "200"))
-WALLETS = int(os.environ.get("TRUTH_WALLETS", "90"))
+WALLETS = int(os.environ.get("TRUTH_WALLETS", "60"))
+DAY = 86_400
 EMPTY: AccountData = (0, 0, 0, 0, 0, UINT256_MAX)
 
 
@@ -80,12 +81,19 @@ async def test_every_wallet_equals_the_contracts_at_every_block(
     started, compared, statuses = time.monotonic(), 0, Counter[str]()
     actions, refusals, liquidations, jumps, changes = 0, 0, 0, 0, 0
     async with following(world, database, tmp_path) as followed:
-        for _ in range(BLOCKS):
+        for number in range(1, BLOCKS + 1):
+            if number % 40 == 0:
+                world.time_jump(5 * DAY)
+            if number % 25 == 0:
+                world.set_price("WETH", world.prices()["WETH"] * 95 // 100)
             step = await asyncio.to_thread(world.step)
             await followed.caught_up()
             compared += await compare_every_wallet(followed, statuses)
             actions, refusals = actions + len(step.succeeded), refusals + len(step.refused)
-            liquidations, jumps = liquidations + step.liquidations, jumps + bool(step.jumped_seconds)
+            liquidations, jumps = (
+                liquidations + step.liquidations,
+                jumps + bool(step.jumped_seconds or number % 40 == 0),
+            )
             changes += step.admin_action is not None
     # A run in which nothing happened would prove nothing.
     assert liquidations > 0
