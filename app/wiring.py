@@ -7,6 +7,7 @@ import json
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
@@ -62,7 +63,7 @@ def known_deployments(settings: Settings) -> list[Deployment]:
 
 
 def followed_deployments(settings: Settings, chain_id: int) -> list[Deployment]:
-    """The known deployments of one chain.
+    """The known deployments of one chain, searched for accounts from FROM_BLOCK_<chain id> on if that is set.
 
     Raises:
         Refused: there is none, so following that chain would do nothing.
@@ -70,7 +71,8 @@ def followed_deployments(settings: Settings, chain_id: int) -> list[Deployment]:
     found = [deployment for deployment in known_deployments(settings) if deployment.chain_id == chain_id]
     if not found:
         raise Refused(f"RPC_URL_{chain_id}: no deployment is known on chain {chain_id}; see `waterline protocols`")
-    return found
+    from_block = settings.require_chain(chain_id).from_block
+    return found if from_block is None else [replace(deployment, start_block=from_block) for deployment in found]
 
 
 async def verify_chain(chain: ChainSettings) -> None:
