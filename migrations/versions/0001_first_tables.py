@@ -169,7 +169,7 @@ def _create_account_tables() -> None:
     op.create_table(
         "accounts",
         sa.Column("id", sa.Integer, sa.Identity(always=True), nullable=False),
-        *_deployment("accounts"),
+        sa.Column("deployment_id", sa.Integer, nullable=False),
         sa.Column("wallet", sa.LargeBinary, nullable=False),
         sa.Column("unit", sa.Text, nullable=False),
         sa.Column("first_block_id", sa.BigInteger),
@@ -208,7 +208,7 @@ def _create_work_tables() -> None:
     op.create_table(
         "account_due",
         sa.Column("account_id", sa.Integer, nullable=False, autoincrement=False),
-        *_deployment("account_due"),
+        sa.Column("deployment_id", sa.Integer, nullable=False),
         sa.Column("due_from", sa.BigInteger, nullable=False),
         sa.Column("markets", ARRAY(sa.Text, dimensions=1), nullable=False),
         sa.Column("read_at_block_id", sa.BigInteger),
