@@ -182,11 +182,16 @@ class DevChain:
         self.resync()
 
     def resync(self) -> None:
-        """Forget what was assumed of the chain: after a revert, a rollback or a reorg."""
+        """Forget what was assumed of the chain: after a revert, a rollback or a reorg, ours or somebody else's."""
         self._nonces.clear()
         self._queue.clear()
         block = self.client.record("eth_getBlockByNumber", "latest", False)
         self.number, self.timestamp = integer(block["number"]), integer(block["timestamp"])
+
+    def start_over(self) -> None:
+        """Drop what waits to be mined, ours and that of blocks taken away, and look at the chain anew."""
+        self.client.call("anvil_dropAllTransactions")
+        self.resync()
 
     def _submit(self, sender: Address, fields: dict[str, Json], gas: int, label: str, must_succeed: bool) -> None:
         nonce = self._nonce(sender)
@@ -203,7 +208,7 @@ class DevChain:
 
     def _nonce(self, sender: Address) -> int:
         if sender not in self._nonces:
-            self._nonces[sender] = self.client.quantity("eth_getTransactionCount", str(sender), "latest")
+            self._nonces[sender] = self.client.quantity("eth_getTransactionCount", str(sender), "pending")
         return self._nonces[sender]
 
     def _why(self, sent: Sent, mined: bool) -> str:

@@ -13,13 +13,17 @@ from types import FrameType
 
 from app.domain.chain import Address
 from devnet.anvil import AnvilFailed
+from devnet.chain import TransactionFailed
 from devnet.life import HOUR
+from devnet.node import NodeError
 from devnet.pool import WAD, AccountView
 from devnet.world import World
 
 HISTORY_HOURS = 48
 HISTORY_BLOCKS = 48
 """One an hour: something to draw a curve from, made in a few seconds."""
+SPOILT_IN_A_ROW = 20
+"""More blocks than this that cannot be made, one after the other, are a fault of ours."""
 USERS_PER_BLOCK = (0, 0, 0, 0, 1, 1)
 """Few: the node keeps every transaction in memory for as long as it lives (some 60 kB for one of the Pool)."""
 
@@ -130,11 +134,22 @@ def _wait_for(file: Path | None, stop: threading.Event) -> None:
 
 
 def _live(world: World, block_seconds: float, stop: threading.Event) -> None:
-    """One block each `block_seconds`; a late block does not make the next ones hurry."""
+    """One block each `block_seconds`; a late block does not make the next ones hurry.
+
+    The node is anybody's to play with: a block that a reorg or somebody's mining spoils is given up, not the demo.
+    """
+    spoilt = 0
     while not stop.is_set():
         begun = time.monotonic()
         try:
-            world.step_live()
+            try:
+                world.step_live()
+                spoilt = 0
+            except (TransactionFailed, NodeError):
+                spoilt += 1
+                if spoilt > SPOILT_IN_A_ROW:
+                    raise
+                world.start_over()
         except OSError as error:
             if stop.is_set():
                 return

@@ -154,9 +154,18 @@ class World:
     def step_live(self) -> Step:
         """One block of life at the wall clock's time, or one second after the last block if that is later.
 
-        The first one brings a chain of the past to the present.
+        The first one brings a chain of the past to the present. Whoever is connected to the node may have mined,
+        rolled back or reorganised blocks since the last one.
+
+        Raises:
+            TransactionFailed, NodeError: somebody did so in the middle of this one; `start_over` and go on.
         """
+        self.chain.resync()
         return self.step(timestamp=max(int(time.time()), self.chain.timestamp + 1))
+
+    def start_over(self) -> None:
+        """Forget a block that could not be made."""
+        self.chain.start_over()
 
     def set_price(self, symbol: str, price: int, *, timestamp: int | None = None) -> Mined:
         """Set a price (USD, 8 decimals) by a transaction in a block of its own. Both deployments share the feeds.

@@ -87,3 +87,23 @@ def test_the_announced_wallets_are_what_is_said_of_them(session_world: World) ->
         assert view.has_debt
     emode = [session_world.accounts(str(r["id"]), [found["in an eMode"]])[0] for r in session_world.deployments()]
     assert any(view is not None and view.emode for view in emode)
+
+
+def test_the_demo_lives_on_when_somebody_else_reorganises_its_chain(world: World) -> None:
+    stop = threading.Event()
+    living = threading.Thread(target=demo._live, args=(world, 0.05, stop))
+    with closing(NodeClient(world.anvil.port)) as client:
+        before = client.quantity("eth_blockNumber")
+        living.start()
+        for method, params in (("anvil_reorg", (3, [])), ("anvil_rollback", (2,)), ("evm_mine", ())) * 5:
+            at = client.quantity("eth_blockNumber")
+            while client.quantity("eth_blockNumber") < max(at + 1, before + 4):
+                assert living.is_alive()
+                time.sleep(0.01)
+            client.call(method, *params)
+        at = client.quantity("eth_blockNumber")
+        while client.quantity("eth_blockNumber") < at + 3:
+            assert living.is_alive()
+            time.sleep(0.01)
+        stop.set()
+        living.join(60)
