@@ -30,6 +30,7 @@ from app.store.deployments import register_deployments
 from app.store.engine import Database
 from app.store.locks import AdvisoryLock, LockHeld, LockLost
 from app.store.migrate import verify_schema
+from app.store.progress import load_missed
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,8 @@ class Indexer:
         self._scan = LogScan(self._sources, on_scan)
         self._status = StatusRow(reader, database, self._options)
         self._scanned = False
+        self._missed = True
+        """Whether accounts may be stored as they were before a gap: assumed until the store says otherwise."""
         self._failures = 0
 
     @property
@@ -127,7 +130,7 @@ class Indexer:
                     await self._follow(head, lock)
                     head = None
                 await self._search_old_logs(lock)
-                await self._status.write()
+                await self._status.write(await self._doubt())
                 self._failures = 0
             except (LockLost, FeedEnded):
                 raise
@@ -191,7 +194,7 @@ class Indexer:
                 log.warning("chain=%s block=%d state is gone, skipping to the head", self._spec.name, number)
                 await self._skip_to(head, lock)
                 return
-            await self._status.write()
+            await self._status.write(await self._doubt())
             cursor = target.block
             number += step
 
@@ -208,7 +211,7 @@ class Indexer:
         with self._metrics.phase("commit"):
             await self._stored.commit(harvest, lock)
         if harvest.scans:
-            self._scanned = False
+            self._scanned, self._missed = False, True
         self._note(harvest, head.block, time.perf_counter() - started)
 
     async def _follow_fork(self, ancestor: BlockRef | None, lock: AdvisoryLock) -> None:
@@ -226,6 +229,20 @@ class Indexer:
             self._scanned = not await self._scan.search_once(self._stored.followed, self._stored.cursor.ref, lock)
             if self._scanned:
                 log.info("chain=%s every old log searched", self._spec.name)
+
+    async def _doubt(self) -> str | None:
+        """What makes stored accounts doubtful although the head is followed: a long gap not made up for yet."""
+        if not self._missed:
+            return None
+        async with self._database.read() as session:
+            missed = await load_missed(session, self._spec.chain_id)
+        self._missed = bool(missed) or not self._scanned
+        if not missed:
+            return None
+        return (
+            f"blocks passed while nobody followed: the logs of {missed.blocks:,} are still to be searched, and "
+            f"{missed.accounts:,} accounts they changed are still to be read"
+        )
 
     async def _give_up(self, failure: Retryable) -> None:
         """Say what failed, and wait longer each time in a row it does."""

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.domain.chain import ChainId
 from app.store.blocks import StoredBlock, stored_block
 from app.store.engine import Query, ReadSession
-from app.store.tables import account_due, blocks, deployments, log_scans
+from app.store.tables import account_due, account_states, blocks, deployments, log_scans, record_keys
 
 _CHAIN = bindparam("chain_id", type_=BigInteger)
 
@@ -45,6 +45,55 @@ _unsearched = (
 _BACKLOG = Query(select(deployments.c.slug, _pending, _unsearched).where(deployments.c.chain_id == _CHAIN))
 
 
+_first_record = (
+    select(func.min(record_keys.c.first_block_id))
+    .where(record_keys.c.deployment_id == log_scans.c.deployment_id)
+    .scalar_subquery()
+)
+_missed_blocks = (
+    select(func.coalesce(func.sum(log_scans.c.to_block - log_scans.c.from_block + 1), 0).cast(BigInteger))
+    .select_from(log_scans.join(deployments, deployments.c.id == log_scans.c.deployment_id))
+    .where(
+        deployments.c.chain_id == _CHAIN,
+        log_scans.c.to_block > select(blocks.c.number).where(blocks.c.id == _first_record).scalar_subquery(),
+    )
+    .scalar_subquery()
+)
+_last_state = (
+    select(account_states.c.unreadable)
+    .where(account_states.c.account_id == account_due.c.account_id)
+    .order_by(account_states.c.block_id.desc())
+    .limit(literal_column("1", Integer))
+    .lateral("last_state")
+)
+_doubtful_accounts = (
+    select(func.count())
+    .select_from(
+        account_due.join(deployments, deployments.c.id == account_due.c.deployment_id).join(_last_state, true())
+    )
+    .where(
+        deployments.c.chain_id == _CHAIN,
+        account_due.c.read_at_block_id.is_(None),
+        _last_state.c.unreadable.is_(None),
+    )
+    .scalar_subquery()
+)
+_MISSED = Query(select(_missed_blocks, _doubtful_accounts))
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What happened while nobody followed a chain and is not made up for yet."""
+
+    blocks: int
+    """Blocks after the first stored one whose logs are still to be searched."""
+    accounts: int
+    """Accounts stored as they were before, although logs found since say that they changed."""
+
+    def __bool__(self) -> bool:
+        return bool(self.blocks or self.accounts)
+
+
 @dataclass(frozen=True, slots=True)
 class DeploymentBacklog:
     """What one deployment still waits for."""
@@ -59,6 +108,12 @@ async def load_first(session: ReadSession, chain_id: ChainId) -> StoredBlock | N
     """The oldest stored block of a chain. None before the first."""
     rows = await session.rows(_FIRST, chain_id=chain_id)
     return stored_block(rows[0]) if rows else None
+
+
+async def load_missed(session: ReadSession, chain_id: ChainId) -> Missed:
+    """Why accounts of a chain may be stored as they were, although its head is followed. It counts."""
+    ((missed, doubtful),) = await session.rows(_MISSED, chain_id=chain_id)
+    return Missed(missed, doubtful)
 
 
 async def load_heads(session: ReadSession, chain_ids: Collection[ChainId]) -> dict[ChainId, StoredBlock]:

@@ -313,6 +313,33 @@ async def test_a_change_inside_a_jumped_gap_is_found_for_an_account_known_from_a
     assert [position.supplied_raw for position in account.positions] == [250]
 
 
+async def test_accounts_that_may_have_changed_in_a_jumped_gap_are_not_passed_off_as_current(database: Database) -> None:
+    async def trouble() -> str | None:
+        async with database.read() as session:
+            return (await load_chains(session))[0].trouble
+
+    chain = ModelChain(seed=9)
+    wallet, market = address("early"), address("market 0")
+    nothing = lambda draft: None  # noqa: E731
+    chain.mine(change=lambda draft: draft.hold(wallet, market, 100, 0))
+    chain.mine(5, change=nothing)
+    options = replace(QUICK, search_at_once_blocks=0, scan_most_blocks=4)
+    indexer = make_indexer(ModelReader(chain), database, spec=make_spec(state_depth=10), options=options)
+    await indexer.run_until(6, scanned=True)
+    chain.mine(change=nothing)
+    await indexer.run_until(7, scanned=True)
+    assert await trouble() is None
+    chain.mine(change=lambda draft: draft.hold(wallet, market, 250, 0))
+    chain.mine(20, change=nothing)
+    await indexer.run_until(28)
+    assert "still to be searched" in str(await trouble())
+    await indexer.run_until(28, scanned=True)
+    assert "1 accounts they changed" in str(await trouble())
+    chain.mine(change=nothing)
+    await indexer.run_until(29, scanned=True)
+    assert await trouble() is None
+
+
 async def test_state_the_node_has_thrown_away_is_jumped_over(database: Database) -> None:
     chain = ModelChain(seed=10)
     reader = ModelReader(chain)
