@@ -1,0 +1,52 @@
+"""`python -m benchmarks [names]`: every benchmark, or those named, each in a process of its own; one line a figure.
+
+A figure that is short of its goal is a finding, not a failure: the exit code is 0. It is 1 when a benchmark breaks,
+2 for a name that is none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+
+BENCHMARKS = {
+    "chain_heads": "bar 11: block mined to head handled",
+    "chain_logs": "bar 5: logs to typed rows",
+    "store_ingest": "bars 12, 13, 14: writing states",
+    "api_wallet": "bar 15: the wallet answer over HTTP",
+    "block_latency": "bar 10: block mined to rows visible",
+    "chain_reads": "bars 2, 3, 4: bulk account reads",
+    "block_loop": "bar 1: every account of a market at a new block",
+}
+"""Module by name, the quick ones first, and what it measures."""
+
+
+def main(names: list[str]) -> int:
+    """Run these benchmarks, all when none is named; the exit code."""
+    broken = []
+    for place, name in enumerate(names or BENCHMARKS, 1):
+        _say(f"[{place}/{len(names or BENCHMARKS)}] {name}: {BENCHMARKS[name]}")
+        started = time.monotonic()
+        code = subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode
+        _say(f"    {'done' if code == 0 else f'broke with exit code {code}'} in {time.monotonic() - started:.0f} s")
+        if code:
+            broken.append(name)
+    if broken:
+        _say(f"broken: {', '.join(broken)}")
+    return 1 if broken else 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"one of: {', '.join(BENCHMARKS)}")
+    given = parser.parse_args().names
+    unknown = [name for name in given if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"no benchmark called {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+    sys.exit(main(given))
