@@ -25,9 +25,10 @@ Column: TypeAlias = Sequence[Any]
 class BulkTable:
     """A table of chain facts as the target of many rows that share one block."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, block_column: str = "block_id") -> None:
         self.name = table.name
-        own = [column for column in table.columns if column.name != "block_id"]
+        self._block_column = block_column
+        own = [column for column in table.columns if column.name != block_column]
         self._columns = tuple(column.name for column in own)
         self._types: tuple[TypeEngine[Any], ...] = tuple(column.type for column in own)
         sent = [Text() if isinstance(kind, ARRAY) else kind for kind in self._types]
@@ -38,10 +39,10 @@ class BulkTable:
         )
         values = [cast(given.c[column.name], column.type) for column in own]
         block = bindparam("block_id", type_=BigInteger)
-        self._insert = Query(insert(table).from_select([*self._columns, "block_id"], select(*values, block)))
+        self._insert = Query(insert(table).from_select([*self._columns, block_column], select(*values, block)))
 
     def few(self, block_id: int, columns: Sequence[Column]) -> Asked:
-        """The insertion as one statement. `columns`: values per column of the table, `block_id` left out.
+        """The insertion as one statement. `columns`: values per column of the table, its block left out.
 
         Arrays are given as their own literals, everything else as values.
         """
@@ -55,7 +56,7 @@ class BulkTable:
         fields = [_copied(kind, values) for kind, values in zip(self._types, columns, strict=True)]
         fields.append([str(block_id)] * len(columns[0]))
         text = "\n".join(map("\t".join, zip(*fields, strict=True)))
-        await session.copy(self.name, (*self._columns, "block_id"), text + "\n")
+        await session.copy(self.name, (*self._columns, self._block_column), text + "\n")
 
 
 async def insert_rows(

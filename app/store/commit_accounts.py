@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import BigInteger, Integer, Text, any_, bindparam, insert, literal, select, update
+from sqlalchemy import BigInteger, Integer, Text, any_, bindparam, func, literal, literal_column, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -17,20 +17,21 @@ from app.domain.account import AccountKey, AccountSnapshot, AccountState, Unread
 from app.errors import Fatal
 from app.store.bulk import BulkTable, insert_rows
 from app.store.engine import Asked, Query, Row, WriteSession
-from app.store.states import KeyTuple, StoredState, given_names, key_parameters, newest_states
+from app.store.states import KeyTuple, StoredState, newest_states
 from app.store.tables import account_due, account_states, accounts, positions
 from app.store.types import integer_array, numeric_array
 
 _BLOCK = bindparam("block_id", type_=BigInteger)
 _ACCOUNT_IDS = bindparam("account_ids", type_=ARRAY(Integer))
 
+_ACCOUNTS = BulkTable(accounts, "first_block_id")
 _STATES = BulkTable(account_states)
 _POSITIONS = BulkTable(positions)
 
-_INSERT_ACCOUNTS = Query(
-    insert(accounts)
-    .from_select(["deployment_id", "wallet", "unit", "first_block_id"], given_names().add_columns(_BLOCK))
-    .returning(accounts.c.wallet, accounts.c.deployment_id, accounts.c.unit, accounts.c.id)
+_NEW_IDS = Query(
+    select(literal_column("nextval(pg_get_serial_sequence('accounts', 'id')::regclass)", BigInteger)).select_from(
+        func.generate_series(1, bindparam("count", type_=Integer))
+    )
 )
 _MARK_READ = Query(
     update(account_due)
@@ -102,11 +103,15 @@ async def commit_accounts(
     """
     newest = newest_states(newest_rows)
     missing = [state.key for state in given if _tuple(state.key) not in newest]
-    if missing:
-        slugs = {deployment_id: slug for slug, deployment_id in deployment_ids.items()}
-        rows = await session.rows(_INSERT_ACCOUNTS, **key_parameters(missing), block_id=block_id)
-        for wallet, deployment_id, unit, account_id in rows:
-            newest[slugs[deployment_id], wallet, unit] = StoredState(account_id, None, None, {})
+    new_ids = [row[0] for row in await session.rows(_NEW_IDS, count=len(missing))] if missing else []
+    for key, account_id in zip(missing, new_ids, strict=True):
+        newest[_tuple(key)] = StoredState(account_id, None, None, {})
+    new_accounts = (
+        new_ids,
+        [deployment_ids[key.deployment_id] for key in missing],
+        [key.wallet for key in missing],
+        [key.unit for key in missing],
+    )
     changes = _Changes()
     for state in given:
         stored = newest[_tuple(state.key)]
@@ -118,7 +123,8 @@ async def commit_accounts(
         else:
             changes.read.append(stored.account_id)
             _compare(changes, state, stored, market_ids)
-    statements = await insert_rows(session, block_id, ((_STATES, changes.states), (_POSITIONS, changes.positions)))
+    rows = ((_ACCOUNTS, new_accounts), (_STATES, changes.states), (_POSITIONS, changes.positions))
+    statements = await insert_rows(session, block_id, rows)
     if changes.read:
         statements.append((_MARK_READ, {"account_ids": integer_array(changes.read), "block_id": block_id}))
     if changes.unread:
@@ -134,17 +140,17 @@ def _compare(
     changes: _Changes, state: AccountSnapshot, stored: StoredState, market_ids: Mapping[tuple[str, str], int]
 ) -> None:
     """Note the rows by which `state` differs from what is stored."""
-    slug, held = state.key.deployment_id, stored.held
+    slug, account_id, held = state.key.deployment_id, stored.account_id, stored.held
     opened: list[int] = []
     for position in state.positions:
-        if position.is_empty:
+        supplied, borrowed, flag = position.supplied_raw, position.borrowed_raw, position.is_collateral
+        if not (supplied or borrowed or flag):
             continue
         market_id = market_ids.get((slug, position.market))
         if market_id is None:
             raise Fatal(f"a position of {slug} is in a market never described: {position.market}")
         opened.append(market_id)
-        numbers = (position.supplied_raw, position.borrowed_raw, position.is_collateral)
-        if held.get(market_id) != numbers:
-            changes.add_position(stored.account_id, market_id, *numbers)
+        if held.get(market_id) != (supplied, borrowed, flag):
+            changes.add_position(account_id, market_id, supplied, borrowed, flag)
     if stored.params != state.params or stored.unreadable is not None or held.keys() != set(opened):
-        changes.add_state(stored.account_id, numeric_array(state.params), sorted(opened), None)
+        changes.add_state(account_id, numeric_array(state.params), sorted(opened), None)

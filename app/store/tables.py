@@ -145,7 +145,7 @@ market_records = Table(
 accounts = Table(
     "accounts",
     metadata,
-    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("id", Integer, Identity(), primary_key=True),
     Column("deployment_id", Integer, nullable=False),
     Column("wallet", AddressBytes, nullable=False),
     Column("unit", Text, nullable=False),

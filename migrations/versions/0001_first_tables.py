@@ -168,7 +168,7 @@ def _create_market_tables() -> None:
 def _create_account_tables() -> None:
     op.create_table(
         "accounts",
-        sa.Column("id", sa.Integer, sa.Identity(always=True), nullable=False),
+        sa.Column("id", sa.Integer, sa.Identity(), nullable=False),
         sa.Column("deployment_id", sa.Integer, nullable=False),
         sa.Column("wallet", sa.LargeBinary, nullable=False),
         sa.Column("unit", sa.Text, nullable=False),

@@ -87,14 +87,14 @@ async def test_a_closed_position_is_gone_and_may_be_opened_again(database: Datab
 
 async def test_unreadable_is_kept_and_healed_by_the_next_reading(database: Database) -> None:
     await begin(database, "eth")
-    fine = snapshot("ann", 2, position("eth", 5))
+    fine = snapshot("ann", 2, position("eth", 5), params=())
     await commit(database, batch(2, accounts=(fine,)))
     broken = await commit(database, batch(3, accounts=(unreadable("ann", 3, "tab\tand\\line\nend"),)))
     still = await commit(database, batch(4, accounts=(unreadable("ann", 4, "tab\tand\\line\nend"),)))
-    healed = await commit(database, batch(5, accounts=(snapshot("ann", 5, position("eth", 5)),)))
+    healed = await commit(database, batch(5, accounts=(snapshot("ann", 5, position("eth", 5), params=()),)))
     assert await account_at(database, "ann", broken) == unreadable("ann", 3, "tab\tand\\line\nend")
     assert await account_at(database, "ann", still) == unreadable("ann", 3, "tab\tand\\line\nend")
-    assert await account_at(database, "ann", healed) == snapshot("ann", 5, position("eth", 5))
+    assert await account_at(database, "ann", healed) == snapshot("ann", 5, position("eth", 5), params=())
 
 
 async def test_records_and_descriptions_are_found_as_of_any_block(database: Database) -> None:
