@@ -157,9 +157,9 @@ class _BlockWork:
             ):
                 continue
             sample = choose_sample([*just_read, *await self._stored_borrowers(name, just_read)], wanted)
-            if sample and (rules_touched or len(sample) > (state.confirmed_samples or 0)):
-                hints = await self._load_hints(sample)
-                self._now[name] = await calibrate(self._reader, self._block, state, list(hints.items()))
+            if rules_touched or len(sample) > (state.confirmed_samples or 0):
+                hints = list((await self._load_hints(sample)).items())
+                self._now[name] = await calibrate(self._reader, self._block, state, hints, rules_touched=rules_touched)
 
     async def require_canonical(self) -> None:
         """Logs of a range are asked for by number: both its ends must still stand after everything was read.

@@ -46,16 +46,21 @@ async def calibrate(
     block: BlockRef,
     state: DeploymentState,
     sample: Sequence[tuple[AccountKey, frozenset[str]]],
+    *,
+    rules_touched: bool,
 ) -> DeploymentState:
     """`state` under the rules that give the contract's own numbers for the sampled accounts at `block`.
 
     The accounts are read anew together with their truths, so that the comparison is about rules and nothing else.
-    An account that cannot be read, or whose view reverts, says nothing about rules and is left out.
+    An account that cannot be read, or whose view reverts, says nothing about rules and is left out. If none is
+    left, what was confirmed stays so, unless the contract's code was changed.
     """
     pairs = await reader.read_all([_with_truth(state, key, block, markets) for key, markets in sample], block)
     usable = [
         (account, truth) for account, truth in pairs if isinstance(account, AccountSnapshot) and truth is not None
     ]
+    if not usable and not rules_touched:
+        return state
     return choose_rules(state, usable, block.timestamp, block.number)
 
 

@@ -125,7 +125,8 @@ class DeploymentState(ABC):
     @abstractmethod
     def read_account(self, key: AccountKey, block_number: int, markets: frozenset[str]) -> ReadPlan[AccountState]:
         """The account's raw state. `markets`: those it is known to have held or touched, read besides the ones
-        its own flags name. Any needed read that reverts or is malformed gives Unreadable."""
+        its own flags name; a code this state does not list (a fork may have dropped it) is passed over. Any needed
+        read that reverts or is malformed gives Unreadable."""
 
     @abstractmethod
     def read_truth(self, key: AccountKey) -> ReadPlan[Truth | None]:

@@ -206,7 +206,8 @@ class ToyState(DeploymentState):
         flagged = _split((yield [_call(self.deployment.address, b"flags", key.wallet)])[0])
         if flagged is None:
             return Unreadable(key, block_number, "the pool does not answer for this wallet")
-        codes = sorted(markets | {str(_address(word)) for word in flagged})
+        # a hint may name a market that only a dropped fork had: it is not asked
+        codes = sorted((markets & self.thresholds.keys()) | {str(_address(word)) for word in flagged})
         answers = yield [_call(Address.from_hex(code), b"held", key.wallet) for code in codes]
         positions = []
         for code, answer in zip(codes, answers, strict=True):
