@@ -183,10 +183,11 @@ def devnet(
     """Run the local chain until SIGINT or SIGTERM."""
 
     def announce(ready: local_chain.Ready) -> None:
-        console.print(f"chain {ready.chain_id} at {ready.rpc_url}, deployments in {ready.deployments_file}")
-        for what, wallet in ready.wallets:
-            console.print(f"  {wallet}  {what}", highlight=False)
-        if guide_file is not None:
+        if guide_file is None:
+            console.print(f"chain {ready.chain_id} at {ready.rpc_url}, deployments in {ready.deployments_file}")
+            for what, wallet in ready.wallets:
+                console.print(f"  {wallet}  {what}", highlight=False)
+        else:
             guide = [{"wallet": str(wallet), "why": what} for what, wallet in ready.wallets]
             partial = guide_file.with_suffix(".partial")
             partial.write_text(json.dumps(guide))

@@ -95,16 +95,17 @@ _PLACE = {"deployment_id": "aave-v3-ethereum", "chain_id": 1, "protocol": "aave-
 
 HISTORY: dict[str, Any] = {
     "address": WALLET_ADDRESS,
-    **_PLACE,
-    "name": "Aave V3 Ethereum",
-    "from_block": 23450000,
-    "to_block": 23456789,
     "as_of": AS_OF,
-    "complete": True,
+    "chains": [AS_OF],
     "accounts": [
         {
+            **_PLACE,
+            "name": "Aave V3 Ethereum",
             "unit": "",
             "value_currency": "USD",
+            "from_block": 23450000,
+            "to_block": 23456789,
+            "complete": True,
             "points": [
                 {
                     "block_number": 23450001,
@@ -162,17 +163,17 @@ DEPLOYMENTS: dict[str, Any] = {
 }
 
 MARKETS: dict[str, Any] = {
-    **_PLACE,
-    "name": "Aave V3 Ethereum",
-    "value_currency": "USD",
     "as_of": AS_OF,
+    "chains": [AS_OF],
     "items": [
         {
+            **_PLACE,
             "market": _WETH,
             "asset": "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2",
             "symbol": "WETH",
             "decimals": 18,
             "price": "3000.00000000",
+            "value_currency": "USD",
             "price_updated_at": 1758931019,
             "price_age_seconds": 181,
             "supply_rate": "0.016200000000000000000000000",
@@ -186,6 +187,7 @@ MARKETS: dict[str, Any] = {
 }
 
 STATUS: dict[str, Any] = {
+    "as_of": AS_OF,
     "ready": True,
     "time": 1758931207,
     "chains": [

@@ -1,9 +1,10 @@
-"""/v1/wallets/{address}/history: the past of one wallet in one deployment, recomputed exactly at stored blocks."""
+"""/v1/wallets/{address}/history: the past of one wallet, recomputed exactly at stored blocks."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -13,15 +14,18 @@ from app.api import examples
 from app.api.addresses import to_checksum
 from app.api.answers import answer
 from app.api.deps import ReadContext
-from app.api.heads import load_directory, load_stored
-from app.api.markets import DeploymentIdQuery, deployment_of
+from app.api.freshness import least_fresh
+from app.api.heads import ChainAt, load_directory, load_stored
+from app.api.markets import DeploymentIdQuery, narrowed
 from app.api.problems import BLOCK_NOT_STORED, INVALID_PARAMETER, ApiProblem
 from app.api.render import WAD_DECIMALS, decimal
 from app.api.schemas import AccountHistory, HistoryPoint, HistoryView
-from app.api.wallets import BLOCK_NUMBER_MAX, AddressPath, Context, one_chain, wallet_of
+from app.api.wallets import BLOCK_NUMBER_MAX, AddressPath, ChainIdQuery, Context, one_chain, wallet_of
+from app.domain.account import AccountKey
 from app.domain.chain import Address
 from app.domain.market import Deployment
 from app.store.accounts import AccountMoment, load_account_history, load_change_blocks, load_wallet
+from app.store.blocks import StoredBlock
 from app.store.engine import ReadSession
 from app.store.markets import load_markets, load_records_at
 from app.store.progress import load_first
@@ -32,7 +36,7 @@ router = APIRouter(tags=["wallets"])
 DEFAULT_POINTS = 100
 MAX_POINTS = 400
 MAX_ACCOUNTS = 20
-"""Accounts of one wallet in one deployment whose past is shown; cross-collateral pools have one."""
+"""Accounts of one wallet whose past is shown; it has one in each cross-collateral pool it uses."""
 
 BlockQuery = Annotated[int | None, Query(ge=0, le=BLOCK_NUMBER_MAX)]
 
@@ -41,13 +45,14 @@ BlockQuery = Annotated[int | None, Query(ge=0, le=BLOCK_NUMBER_MAX)]
     "/v1/wallets/{address}/history",
     response_model=HistoryView,
     responses=examples.responses(examples.HISTORY, 400, 404, 422),
-    summary="The past of one wallet in one deployment",
+    summary="The past of one wallet",
 )
 async def get_history(
     request: Request,
     context: Context,
     address: AddressPath,
-    deployment_id: DeploymentIdQuery,
+    deployment_id: DeploymentIdQuery = None,
+    chain_id: ChainIdQuery = None,
     from_block: BlockQuery = None,
     to_block: BlockQuery = None,
     limit: Annotated[int, Query(ge=2, le=MAX_POINTS, description="Most points an account gets.")] = DEFAULT_POINTS,
@@ -55,70 +60,112 @@ async def get_history(
     """Points evenly spaced over the stored blocks of the range, and those where the account itself changed.
 
     Half of `limit` is for either kind; where there were more changes, the newest are shown and `complete` is false.
+    A range needs chain_id or deployment_id where several chains are followed.
     """
     wallet = wallet_of(address)
     view = await load_history_view(
-        context, wallet.address, deployment_id, from_block=from_block, to_block=to_block, limit=limit
+        context,
+        wallet.address,
+        deployment_id,
+        chain_id=one_chain(wallet, chain_id),
+        from_block=from_block,
+        to_block=to_block,
+        limit=limit,
     )
-    one_chain(wallet, view.chain_id)
-    return answer(request, view, [view.as_of])
+    return answer(request, view, view.chains)
 
 
 async def load_history_view(
     context: ReadContext,
     address: Address,
-    deployment_id: str,
+    deployment_id: str | None = None,
     *,
+    chain_id: int | None = None,
     from_block: int | None = None,
     to_block: int | None = None,
     limit: int = DEFAULT_POINTS,
 ) -> HistoryView:
-    """The past of one wallet in one deployment; the whole stored range by default.
+    """The past of one wallet in one deployment, on one chain or everywhere; the whole stored range by default.
 
     Raises:
-        ApiProblem: the deployment is not followed; the range is empty or not stored.
+        ApiProblem: the deployment or chain is not followed; the range is empty, not stored, or of no single chain.
         Retryable: the database is out of reach.
     """
     async with context.database.read() as session:
-        directory = await load_directory(session, context)
-        deployment = deployment_of(directory, deployment_id)
-        chain = directory.chains[deployment.chain_id]
-        first = await load_first(session, deployment.chain_id)
-        if first is None or chain.block is None:
-            raise ApiProblem(BLOCK_NOT_STORED, f"nothing of chain {deployment.chain_id} is stored yet")
-        start = first.ref.number if from_block is None else from_block
-        end = chain.block.ref.number if to_block is None else to_block
-        if start > end:
-            raise ApiProblem(INVALID_PARAMETER, "from_block: must not be above to_block")
-        last = await load_stored(session, deployment.chain_id, end, chain.block)
-        states = await load_wallet(session, address, {deployment.chain_id: last})
-        keys = [state.key for state in states if state.key.deployment_id == deployment.id][:MAX_ACCOUNTS]
-        pasts, complete = {}, True
-        for key in keys:
-            changes = await load_change_blocks(session, key, start, end, limit // 2 + 1)
-            complete = complete and len(changes) <= limit // 2
-            pasts[key.unit] = await load_account_history(session, key, deployment.chain_id, start, end, limit // 2)
-        restored = await _load_states(context, session, deployment, pasts)
-    accounts = await asyncio.to_thread(_valued, pasts, restored)
+        directory = narrowed(await load_directory(session, context, chain_id), deployment_id)
+        if (from_block, to_block) != (None, None) and len(directory.chains) != 1:
+            raise ApiProblem(INVALID_PARAMETER, "from_block, to_block: say of which chain, with chain_id")
+        ranges = {
+            chain.chain_id: await _range(session, chain, from_block, to_block)
+            for chain in directory.chains.values()
+            if chain.block is not None or len(directory.chains) == 1
+        }
+        states = await load_wallet(session, address, {chain: each.last for chain, each in ranges.items()})
+        keys = [state.key for state in states if state.key.deployment_id in directory.deployments][:MAX_ACCOUNTS]
+        pasts = []
+        for key in sorted(keys, key=lambda key: (key.deployment_id, key.unit)):
+            deployment = directory.deployments[key.deployment_id]
+            pasts.append(await _load_past(session, key, deployment, ranges[deployment.chain_id], limit))
+        restored = {
+            deployment.id: await _load_states(
+                context, session, deployment, [past.moments for past in pasts if past.deployment == deployment]
+            )
+            for deployment in directory.deployments.values()
+        }
+    accounts = await asyncio.to_thread(lambda: [_valued(past, restored[past.deployment.id]) for past in pasts])
     return HistoryView(
         address=to_checksum(address),
-        deployment_id=deployment.id,
-        chain_id=deployment.chain_id,
-        protocol=deployment.protocol,
-        name=deployment.name,
-        from_block=start,
-        to_block=end,
-        as_of=chain.as_of,
-        complete=complete,
+        as_of=least_fresh(directory.as_ofs),
+        chains=directory.as_ofs,
         accounts=accounts,
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """The blocks of one chain that are looked at."""
+
+    start: int
+    end: int
+    last: StoredBlock
+    """The newest stored one of them or, where none is, below them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """One account and its raw states, oldest first."""
+
+    key: AccountKey
+    deployment: Deployment
+    range: _Range
+    complete: bool
+    moments: Sequence[AccountMoment]
+
+
+async def _range(session: ReadSession, chain: ChainAt, from_block: int | None, to_block: int | None) -> _Range:
+    first = await load_first(session, chain.chain_id)
+    if first is None or chain.block is None:
+        raise ApiProblem(BLOCK_NOT_STORED, f"nothing of chain {chain.chain_id} is stored yet")
+    start = first.ref.number if from_block is None else from_block
+    end = chain.block.ref.number if to_block is None else to_block
+    if start > end:
+        raise ApiProblem(INVALID_PARAMETER, "from_block: must not be above to_block")
+    return _Range(start, end, await load_stored(session, chain.chain_id, end, chain.block))
+
+
+async def _load_past(
+    session: ReadSession, key: AccountKey, deployment: Deployment, blocks: _Range, limit: int
+) -> _Past:
+    changes = await load_change_blocks(session, key, blocks.start, blocks.end, limit // 2 + 1)
+    moments = await load_account_history(session, key, deployment.chain_id, blocks.start, blocks.end, limit // 2)
+    return _Past(key, deployment, blocks, len(changes) <= limit // 2, moments)
+
+
 async def _load_states(
-    context: ReadContext, session: ReadSession, deployment: Deployment, pasts: Mapping[str, Sequence[AccountMoment]]
+    context: ReadContext, session: ReadSession, deployment: Deployment, pasts: Sequence[Sequence[AccountMoment]]
 ) -> dict[int, StateAt | None]:
     """The deployment's state at every block of `pasts`, by the block's id: two queries while no market was added."""
-    blocks = {moment.block.id: moment.block for past in pasts.values() for moment in past}
+    blocks = {moment.block.id: moment.block for past in pasts for moment in past}
     if not blocks:
         return {}
     records = await load_records_at(session, deployment.id, list(blocks.values()))
@@ -135,14 +182,20 @@ async def _load_states(
     return states
 
 
-def _valued(pasts: Mapping[str, Sequence[AccountMoment]], states: Mapping[int, StateAt | None]) -> list[AccountHistory]:
-    histories = []
-    for unit, past in sorted(pasts.items()):
-        points = [_point(moment, states[moment.block.id]) for moment in past]
-        known = [state for moment in past if (state := states[moment.block.id]) is not None]
-        currency = known[-1].state.value_currency if known else None
-        histories.append(AccountHistory(unit=unit, value_currency=currency, points=points))
-    return histories
+def _valued(past: _Past, states: Mapping[int, StateAt | None]) -> AccountHistory:
+    known = [state for moment in past.moments if (state := states[moment.block.id]) is not None]
+    return AccountHistory(
+        deployment_id=past.deployment.id,
+        chain_id=past.deployment.chain_id,
+        protocol=past.deployment.protocol,
+        name=past.deployment.name,
+        unit=past.key.unit,
+        value_currency=known[-1].state.value_currency if known else None,
+        from_block=past.range.start,
+        to_block=past.range.end,
+        complete=past.complete,
+        points=[_point(moment, states[moment.block.id]) for moment in past.moments],
+    )
 
 
 def _point(moment: AccountMoment, state: StateAt | None) -> HistoryPoint:

@@ -172,24 +172,25 @@ class HistoryPoint(View):
 class AccountHistory(View):
     """The past of one account, oldest point first."""
 
-    unit: str
-    value_currency: str | None
-    points: list[HistoryPoint]
-
-
-class HistoryView(View):
-    """The past of one wallet in one deployment."""
-
-    address: AddressText
     deployment_id: str
     chain_id: int
     protocol: str
     name: str
+    unit: str
+    value_currency: str | None
     from_block: int
     to_block: int
-    as_of: AsOf
-    complete: bool = Field(description="False when the accounts changed oftener than `limit` can show.")
-    accounts: list[AccountHistory]
+    complete: bool = Field(description="False when the account changed oftener than `limit` can show.")
+    points: list[HistoryPoint]
+
+
+class HistoryView(View):
+    """The past of one wallet."""
+
+    address: AddressText
+    as_of: AsOf = Field(description="The least fresh of `chains`.")
+    chains: list[AsOf] = Field(description="Every chain that was looked at.")
+    accounts: list[AccountHistory] = Field(description="By deployment.")
 
 
 class RankedAccountView(View):
@@ -257,11 +258,15 @@ class DeploymentsView(View):
 class MarketView(View):
     """One market of a deployment. Null is "not known"."""
 
+    deployment_id: str
+    chain_id: int
+    protocol: str
     market: str
     asset: AddressText
     symbol: str
     decimals: int
     price: DecimalText | None
+    value_currency: str | None
     price_updated_at: int | None
     price_age_seconds: int | None
     supply_rate: DecimalText | None = Field(description="A year, as a ratio, before compounding; 27 decimals.")
@@ -273,12 +278,8 @@ class MarketView(View):
 
 
 class MarketsView(View):
-    """Every market of one deployment."""
+    """Markets, by deployment."""
 
-    deployment_id: str
-    chain_id: int
-    protocol: str
-    name: str
-    value_currency: str | None
-    as_of: AsOf
+    as_of: AsOf = Field(description="The least fresh of `chains`.")
+    chains: list[AsOf] = Field(description="Every chain that was looked at.")
     items: list[MarketView]

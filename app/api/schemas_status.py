@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.api.schemas import View
+from app.api.schemas import AsOf, View
 
 
 class ChainStatusView(View):
@@ -34,6 +34,7 @@ class ChainStatusView(View):
 class StatusView(View):
     """All chains at a glance."""
 
+    as_of: AsOf | None = Field(description="The least fresh of the chains; null when none is followed.")
     ready: bool
     time: int
     chains: list[ChainStatusView]

@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from app.api import examples
 from app.api.deps import ReadContext
-from app.api.freshness import stale_reason
+from app.api.freshness import as_of_head, least_fresh
 from app.api.metrics import CONTENT_TYPE, exposition
+from app.api.schemas import AsOf
 from app.api.schemas_status import ChainStatusView, HealthView, NotReady, ReadyView, StatusView
 from app.api.wallets import Context
-from app.domain.specs import chain_spec
 from app.errors import WaterlineError
 from app.store.blocks import load_head
 from app.store.chains import ChainStatus, load_chains
@@ -98,9 +98,15 @@ async def load_status_view(context: ReadContext) -> StatusView:
         statuses = {status.chain_id: status for status in await load_chains(session)}
         deployments = await load_deployments(session)
         followed = sorted({*context.options.chain_ids, *statuses, *(d.chain_id for d in deployments)})
-        chains = [await _chain(session, chain_id, statuses.get(chain_id), now) for chain_id in followed]
+        told = [await _chain(session, chain_id, statuses.get(chain_id), now) for chain_id in followed]
+    chains = [chain for chain, _ in told]
     required = _required(context, chains)
-    return StatusView(ready=bool(required) and all(chain.ready for chain in required), time=now, chains=chains)
+    return StatusView(
+        as_of=least_fresh([as_of for _, as_of in told]) if told else None,
+        ready=bool(required) and all(chain.ready for chain in required),
+        time=now,
+        chains=chains,
+    )
 
 
 def _required(context: ReadContext, chains: list[ChainStatusView]) -> list[ChainStatusView]:
@@ -109,16 +115,18 @@ def _required(context: ReadContext, chains: list[ChainStatusView]) -> list[Chain
     return [chain for chain in chains if not wanted or chain.chain_id in wanted]
 
 
-async def _chain(session: ReadSession, chain_id: int, status: ChainStatus | None, now: int) -> ChainStatusView:
+async def _chain(
+    session: ReadSession, chain_id: int, status: ChainStatus | None, now: int
+) -> tuple[ChainStatusView, AsOf]:
     head, first = await load_head(session, chain_id), await load_first(session, chain_id)
     backlog = await load_deployment_backlogs(session, chain_id)
     indexed = None if head is None else head.ref.number
     told = None if status is None else status.head_number
-    reason = stale_reason(chain_id, status, head, now)
-    return ChainStatusView(
+    as_of = as_of_head(chain_id, status, head, now)
+    view = ChainStatusView(
         chain_id=chain_id,
-        chain=chain_spec(chain_id).name,
-        ready=reason is None,
+        chain=as_of.chain,
+        ready=not as_of.stale,
         head_number=told,
         head_timestamp=None if status is None else status.head_timestamp,
         safe_number=None if status is None else status.safe_number,
@@ -127,13 +135,14 @@ async def _chain(session: ReadSession, chain_id: int, status: ChainStatus | None
         indexed_timestamp=None if head is None else head.ref.timestamp,
         first_stored_number=None if first is None else first.ref.number,
         blocks_behind=None if told is None or indexed is None else max(0, told - indexed),
-        lag_seconds=None if head is None else max(0, now - head.ref.timestamp),
+        lag_seconds=as_of.lag_seconds,
         observed_seconds_ago=None if status is None else max(0, now - status.observed_at),
         pending_reads=sum(each.pending_reads for each in backlog.values()),
         scan_remaining_blocks=sum(each.scan_remaining_blocks for each in backlog.values()),
-        stale=reason is not None,
-        stale_reason=reason,
+        stale=as_of.stale,
+        stale_reason=as_of.stale_reason,
     )
+    return view, as_of
 
 
 def _fresh(view: StatusView | HealthView | ReadyView, status: int = 200) -> Response:

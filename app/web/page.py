@@ -139,7 +139,7 @@ class WalletPage:
 def chart_items(histories: Sequence[HistoryView]) -> list[ChartItem]:
     """One chart an account, in the order of `histories`."""
     return [
-        ChartItem(place_of(history.name, history.chain_id), account.unit, history.complete, chart(account.points))
+        ChartItem(place_of(account.name, account.chain_id), account.unit, account.complete, chart(account.points))
         for history in histories
         for account in history.accounts
     ]

@@ -23,10 +23,10 @@ from tests.fakes.site import DEVNET, EPOCH, Site, block_ref, open_site, wallet
 ALICE = wallet(1)
 ROUTES = (
     f"/v1/wallets/{ALICE}",
-    f"/v1/wallets/{ALICE}/history?deployment_id=pond-devnet",
+    f"/v1/wallets/{ALICE}/history",
     "/v1/accounts?limit=2",
     "/v1/deployments",
-    "/v1/markets?deployment_id=pond-devnet",
+    "/v1/markets",
     "/v1/status",
     "/ready",
     "/health",
@@ -55,6 +55,19 @@ async def test_no_answer_holds_a_float(site: Site, route: str) -> None:
     answer = await site.get(route)
     assert answer.status_code == 200
     assert _parse_strictly(answer.text)
+
+
+@pytest.mark.parametrize("route", ROUTES[:6])
+async def test_every_answer_says_as_of_which_block_without_any_parameter(site: Site, route: str) -> None:
+    await _fill(site)
+    as_of = (await site.get(route.partition("?")[0])).json()["as_of"]
+    assert (as_of["chain_id"], as_of["block_number"], as_of["block_hash"]) == (DEVNET, 7, str(block_ref(7).hash))
+    assert (as_of["lag_seconds"], as_of["finality"], as_of["stale"], as_of["stale_reason"]) == (
+        0,
+        "latest",
+        False,
+        None,
+    )
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -136,7 +149,8 @@ async def test_answers_may_be_reused_for_less_than_a_block_time(database: Databa
         ("GET", "/v1/accounts?max_health_factor=1.5x", 422, "invalid-parameter"),
         ("GET", f"/v1/accounts?max_health_factor={'9' * 79}", 422, "invalid-parameter"),
         ("GET", "/v1/accounts?cursor=abc", 400, "invalid-cursor"),
-        ("GET", "/v1/markets", 422, "invalid-parameter"),
+        ("GET", "/v1/markets?deployment_id=none", 404, "unknown-deployment"),
+        ("GET", f"/v1/wallets/0x{'a' * 5000}", 400, "invalid-address"),
         ("GET", "/problems/none", 404, "not-found"),
     ],
 )

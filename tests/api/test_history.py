@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.account import AccountKey, Unreadable
-from tests.fakes.pond import DOLLAR, ETHER, USD8, pond_account, pond_records
+from tests.fakes.pond import DOLLAR, ETHER, USD8, pond_account, pond_deployment, pond_records
 from tests.fakes.site import DEVNET, EPOCH, Site, wallet
 
 ALICE = wallet(1)
@@ -22,8 +22,9 @@ async def _three_blocks(site: Site) -> None:
 async def test_the_past_is_recomputed_exactly_and_marks_the_accounts_own_changes(site: Site) -> None:
     await _three_blocks(site)
     body = (await site.get(PATH, deployment_id="pond-devnet")).json()
-    assert (body["from_block"], body["to_block"], body["complete"]) == (10, 12, True)
     (account,) = body["accounts"]
+    assert (account["from_block"], account["to_block"], account["complete"]) == (10, 12, True)
+    assert (account["deployment_id"], account["chain_id"], account["protocol"]) == ("pond-devnet", DEVNET, "pond")
     assert [
         (p["block_number"], p["block_timestamp"], p["status"], p["health_factor"], p["is_change"])
         for p in account["points"]
@@ -58,9 +59,9 @@ async def test_range_and_limit_are_kept_to(site: Site) -> None:
     assert min(numbers) >= 11
     assert max(numbers) <= 30
     assert {21, 23, 25, 27, 29} <= {p["block_number"] for p in points if p["is_change"]}
-    assert body["complete"] is False
+    assert body["accounts"][0]["complete"] is False
     few = (await site.get(PATH, deployment_id="pond-devnet", from_block=30, to_block=33, limit=10)).json()
-    assert few["complete"] is True
+    assert few["accounts"][0]["complete"] is True
     assert [p["block_number"] for p in few["accounts"][0]["points"]] == [30, 31, 32, 33]
 
 
@@ -84,7 +85,8 @@ async def test_a_wallet_without_a_past_has_no_accounts(site: Site) -> None:
 @pytest.mark.parametrize(
     ("parameters", "status", "problem"),
     [
-        ({}, 422, "invalid-parameter"),
+        ({"chain_id": 5}, 404, "unknown-chain"),
+        ({"from_block": 12, "to_block": 11}, 422, "invalid-parameter"),
         ({"deployment_id": "nothing"}, 404, "unknown-deployment"),
         ({"deployment_id": "pond-devnet", "limit": 1}, 422, "invalid-parameter"),
         ({"deployment_id": "pond-devnet", "limit": 401}, 422, "invalid-parameter"),
@@ -106,4 +108,22 @@ async def test_a_caip10_address_must_be_on_the_deployments_chain(site: Site) -> 
     await _three_blocks(site)
     right = await site.get(f"/v1/wallets/eip155:{DEVNET}:{ALICE}/history", deployment_id="pond-devnet")
     wrong = await site.get(f"/v1/wallets/eip155:1:{ALICE}/history", deployment_id="pond-devnet")
-    assert (right.status_code, wrong.status_code) == (200, 422)
+    assert (right.status_code, wrong.status_code) == (200, 404)
+
+
+async def test_without_a_deployment_the_past_is_that_of_every_account_of_the_wallet(site: Site) -> None:
+    await _three_blocks(site)
+    other = pond_deployment(id="pond-base", chain_id=8453)
+    await site.register(pond_deployment(), other)
+    theirs = pond_account(ALICE, deployment_id="pond-base", weth=ETHER, usdc_debt=DOLLAR)
+    await site.commit(500, [theirs], pond_records("pond-base"), chain_id=8453, deployment_id="pond-base")
+    body = (await site.get(PATH)).json()
+    shown = [(a["deployment_id"], a["from_block"], a["to_block"], len(a["points"])) for a in body["accounts"]]
+    assert shown == [("pond-base", 500, 500, 1), ("pond-devnet", 10, 12, 3)]
+    assert sorted(chain["chain_id"] for chain in body["chains"]) == [8453, DEVNET]
+    assert body["as_of"] in body["chains"]
+    alone = (await site.get(PATH, deployment_id="pond-devnet")).json()
+    assert alone["accounts"] == (await site.get(PATH, chain_id=DEVNET)).json()["accounts"] == body["accounts"][1:]
+    ranged = await site.get(PATH, from_block=10)
+    assert (ranged.status_code, ranged.json()["type"]) == (422, "/problems/invalid-parameter")
+    assert (await site.get(PATH, from_block=11, chain_id=DEVNET)).json()["accounts"][0]["from_block"] == 11

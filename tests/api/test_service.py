@@ -62,10 +62,23 @@ async def test_markets_show_the_price_every_number_rests_on(site: Site) -> None:
     assert (weth["price"], weth["price_updated_at"], weth["price_age_seconds"]) == ("3000.00000000", EPOCH, 5)
     assert usdc["price"] is None
     assert weth["total_supplied"] is weth["supply_rate"] is None
-    assert (body["value_currency"], body["as_of"]["block_number"]) == ("USD", 5)
+    assert (weth["deployment_id"], weth["chain_id"], weth["value_currency"]) == ("pond-devnet", DEVNET, "USD")
+    assert body["as_of"]["block_number"] == 5
     missing = await site.get("/v1/markets", deployment_id="nothing")
     assert missing.status_code == 404
     assert "pond-devnet" in missing.json()["detail"]
+
+
+async def test_markets_are_those_of_every_deployment_or_of_one_chain(site: Site) -> None:
+    assert (await site.get("/v1/markets")).status_code == 503
+    await site.register(pond_deployment(), pond_deployment(id="pond-base", chain_id=8453))
+    await site.commit(5)
+    await site.commit(9, records=pond_records("pond-base"), chain_id=8453, deployment_id="pond-base")
+    shown = [(m["deployment_id"], m["symbol"]) for m in (await site.get("/v1/markets")).json()["items"]]
+    both = ["pond-base", "pond-devnet"]
+    assert shown == [(one, symbol) for one in both for symbol in ("WETH", "USDC")]
+    base = (await site.get("/v1/markets", chain_id=8453)).json()
+    assert ({m["deployment_id"] for m in base["items"]}, base["as_of"]["block_number"]) == ({"pond-base"}, 9)
 
 
 async def test_status_tells_all_of_a_chain(site: Site) -> None:
@@ -75,6 +88,8 @@ async def test_status_tells_all_of_a_chain(site: Site) -> None:
     await site.observe(12)
     site.now = EPOCH + 20
     body = (await site.get("/v1/status")).json()
+    as_of = body.pop("as_of")
+    assert (as_of["block_number"], as_of["lag_seconds"], as_of["stale"]) == (9, 11, False)
     assert body == {
         "ready": True,
         "time": EPOCH + 20,

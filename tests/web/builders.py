@@ -241,18 +241,19 @@ def point(number: int, utilization: str | None, **overrides: Any) -> HistoryPoin
 
 def history(*points: HistoryPoint, **overrides: Any) -> HistoryView:
     values: dict[str, Any] = {
-        "address": CHECKSUMMED,
         "deployment_id": "aave-v3-ethereum",
         "chain_id": 1,
         "protocol": "aave-v3",
         "name": "Aave V3",
+        "unit": "",
+        "value_currency": "USD",
         "from_block": 23_456_000,
         "to_block": 23_456_789,
-        "as_of": as_of(),
         "complete": True,
-        "accounts": [AccountHistory(unit="", value_currency="USD", points=list(points))],
+        "points": list(points),
     }
-    return HistoryView.model_validate(values | overrides)
+    account = AccountHistory.model_validate(values | overrides)
+    return HistoryView(address=CHECKSUMMED, as_of=as_of(), chains=[as_of()], accounts=[account])
 
 
 def ranked(**overrides: Any) -> RankedAccountView:
