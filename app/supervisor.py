@@ -28,7 +28,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _STOP_SECONDS = 15
 _RESTART_PAUSES = (1, 2, 4, 8, 16)
 """Seconds before each restart in a row; a child that ends once more after the last one is given up."""
-_STEADY_SECONDS = 120
+_STEADY_SECONDS = 30
 """A child that ran this long starts again with the shortest pause."""
 
 
