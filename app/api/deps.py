@@ -100,14 +100,22 @@ class ReadContext:
 
     async def following(self, session: ReadSession) -> Following:
         """Deployments and chain statuses: `following_cache_seconds` old at most, and fresh when nobody notifies."""
+        kept = self.kept_following()
+        if kept is not None:
+            return kept
         now = time.monotonic()
-        for read_at, following in self._following:
-            if self.stream.generation is not None and now - read_at < self.options.following_cache_seconds:
-                return following
         statuses = {status.chain_id: status for status in await load_chains(session)}
         following = Following(tuple(await load_deployments(session)), statuses)
         self._following[:] = [(now, following)]
         return following
+
+    def kept_following(self) -> Following | None:
+        """What `following` gives without asking the database; None when it has to be asked."""
+        for read_at, following in self._following:
+            age = time.monotonic() - read_at
+            if self.stream.generation is not None and age < self.options.following_cache_seconds:
+                return following
+        return None
 
     def require_followed(
         self, deployments: Mapping[str, Deployment], accounts: Sequence[AccountState | NotYetRead]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from app.api.deps import ReadContext
+from app.api.deps import Following, ReadContext
 from app.api.freshness import as_of_head, as_of_past
 from app.api.problems import BLOCK_NOT_STORED, INVALID_PARAMETER, UNKNOWN_CHAIN, ApiProblem
 from app.api.schemas import AsOf
@@ -56,27 +56,49 @@ async def load_directory(
         ApiProblem: the chain is not followed; a block number without saying of which chain; block not stored.
     """
     following = await context.following(session)
-    deployments, statuses = following.deployments, following.statuses
-    followed = sorted({*context.options.chain_ids, *statuses, *(d.chain_id for d in deployments)})
-    wanted = followed
-    if chain_id is not None:
-        if chain_id not in followed:
-            names = ", ".join(map(str, followed)) or "none yet"
-            raise ApiProblem(UNKNOWN_CHAIN, f"chain {chain_id} is not followed here; those that are: {names}")
-        wanted = [chain_id]
-    if block_number is not None and len(wanted) != 1:
+    wanted = wanted_chains(context, following, chain_id)
+    if block_number is None:
+        return directory_at(context, following, wanted, await load_heads(session, wanted))
+    if len(wanted) != 1:
         raise ApiProblem(INVALID_PARAMETER, "block_number: say of which chain, with chain_id")
-    now = context.clock()
+    (only,) = wanted
     heads = await load_heads(session, wanted)
+    block = await load_stored(session, only, block_number, heads.get(only))
+    status = following.statuses.get(only)
+    as_of = as_of_past(only, status, block, block_number, context.clock())
+    return _directory(following, {only: ChainAt(only, status, block, as_of)})
+
+
+def wanted_chains(context: ReadContext, following: Following, chain_id: int | None) -> list[int]:
+    """Every chain that is followed, or only the one that was asked for.
+
+    Raises:
+        ApiProblem: that one is not followed.
+    """
+    deployed = (d.chain_id for d in following.deployments)
+    followed = sorted({*context.options.chain_ids, *following.statuses, *deployed})
+    if chain_id is None:
+        return followed
+    if chain_id not in followed:
+        names = ", ".join(map(str, followed)) or "none yet"
+        raise ApiProblem(UNKNOWN_CHAIN, f"chain {chain_id} is not followed here; those that are: {names}")
+    return [chain_id]
+
+
+def directory_at(
+    context: ReadContext, following: Following, wanted: Sequence[int], heads: Mapping[int, StoredBlock]
+) -> Directory:
+    """The wanted chains at their newest stored blocks, which are `heads`."""
+    now = context.clock()
     chains = {}
     for each in wanted:
-        status, head = statuses.get(each), heads.get(each)
-        if block_number is None:
-            chains[each] = ChainAt(each, status, head, as_of_head(each, status, head, now))
-        else:
-            block = await load_stored(session, each, block_number, head)
-            chains[each] = ChainAt(each, status, block, as_of_past(each, status, block, block_number, now))
-    return Directory({d.id: d for d in deployments if d.chain_id in chains}, chains)
+        status, head = following.statuses.get(each), heads.get(each)
+        chains[each] = ChainAt(each, status, head, as_of_head(each, status, head, now))
+    return _directory(following, chains)
+
+
+def _directory(following: Following, chains: Mapping[int, ChainAt]) -> Directory:
+    return Directory({d.id: d for d in following.deployments if d.chain_id in chains}, chains)
 
 
 async def load_stored(session: ReadSession, chain_id: int, number: int, head: StoredBlock | None) -> StoredBlock:

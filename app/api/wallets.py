@@ -12,14 +12,14 @@ from app.api.addresses import BadAddress, WalletReference, parse_wallet, to_chec
 from app.api.answers import answer, restarting
 from app.api.deps import KeptAnswer, ReadContext, context_of
 from app.api.freshness import least_fresh
-from app.api.heads import Directory, load_directory
+from app.api.heads import Directory, directory_at, load_directory, wanted_chains
 from app.api.problems import INVALID_ADDRESS, INVALID_PARAMETER, UNAVAILABLE, ApiProblem
 from app.api.render import WAD_DECIMALS, account_view, totals_view
 from app.api.schemas import AsOf, WalletView
 from app.domain.account import AccountState, NotYetRead
 from app.domain.chain import Address
 from app.domain.units import WAD, parse_units
-from app.store.accounts import load_wallet
+from app.store.accounts import load_wallet, load_wallet_at_heads
 from app.valuation.assess import AccountAssessment, assess_account, sorted_riskiest_first, wallet_totals
 
 router = APIRouter(tags=["wallets"])
@@ -98,12 +98,18 @@ async def _load(
     target = target_wad or context.options.default_target_health_wad
 
     async def load_once() -> KeptAnswer:
-        async with context.database.read() as session:
-            directory = await load_directory(session, context, chain_id, block_number)
-            if not directory.chains:
-                raise ApiProblem(UNAVAILABLE, "no chain is followed yet", {"Retry-After": "5"})
-            accounts = await load_wallet(session, address, directory.blocks)
-            context.require_followed(directory.deployments, accounts)
+        following = context.kept_following() if block_number is None else None
+        if following is not None:
+            wanted = wanted_chains(context, following, chain_id)
+            heads, accounts = await load_wallet_at_heads(context.database, address, wanted)
+            directory = directory_at(context, following, wanted, heads)
+        else:
+            async with context.database.read() as session:
+                directory = await load_directory(session, context, chain_id, block_number)
+                accounts = await load_wallet(session, address, directory.blocks)
+        if not directory.chains:
+            raise ApiProblem(UNAVAILABLE, "no chain is followed yet", {"Retry-After": "5"})
+        context.require_followed(directory.deployments, accounts)
         assessed = [await _assess(context, directory, account, target) for account in accounts]
         return KeptAnswer(_wallet_view(address, directory, assessed))
 

@@ -138,6 +138,12 @@ class Database:
             async with self._read_engine.connect() as connection:
                 yield ReadSession(connection, await _driver(connection))
 
+    async def rows(self, query: Query, **parameters: Any) -> list[Row]:
+        """One query that stands by itself: a moment of its own, in one round trip (a session takes two more)."""
+        with translated():
+            async with self._lone_engine.connect() as connection:
+                return await ReadSession(connection, await _driver(connection)).rows(query, **parameters)
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
         """One transaction: committed when the block ends, rolled back when it raises."""
@@ -164,6 +170,7 @@ class Database:
 
     async def dispose(self) -> None:
         """Close every pooled connection."""
+        self.__dict__.pop("_lone_engine", None)  # it has the reading engine's pool
         for engine in ("_read_engine", "_write_engine"):
             if engine in self.__dict__:
                 await self.__dict__.pop(engine).dispose()
@@ -177,6 +184,10 @@ class Database:
             statement_timeout="20s",
         )
         return self._engine(options, self._readers)
+
+    @cached_property
+    def _lone_engine(self) -> AsyncEngine:
+        return self._read_engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @cached_property
     def _write_engine(self) -> AsyncEngine:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from app.api.deps import Overtaken, ReadContext
+from app.api.problems import ApiProblem
 from app.api.wallets import load_wallet_view
 from app.domain.account import AccountKey
 from app.domain.batch import DueAccount
@@ -51,6 +52,22 @@ async def test_the_same_question_in_the_same_second_has_one_answer_until_the_nex
         await site.commit(2, records=pond_records(weth=1000 * USD8))
         await _hear(context, before)
         assert (await load_wallet_view(context, ALICE)).accounts[0].status == "liquidatable"
+
+
+async def test_an_answer_is_the_same_whether_chains_and_deployments_were_read_with_it_or_before(site: Site) -> None:
+    await site.register()
+    await site.commit(1, [pond_account(ALICE, weth=ETHER, usdc_debt=2000 * DOLLAR)])
+    async with _listening(site) as context:
+        await load_wallet_view(context, wallet(2))
+        assert context.kept_following() is not None
+        kept = await load_wallet_view(context, ALICE)
+        context._following.clear()
+        assert context.kept_following() is None
+        assert await load_wallet_view(context, ALICE, chain_id=kept.as_of.chain_id) == kept
+        assert [account.read_at_block for account in kept.accounts] == [1]
+        assert context.kept_following() is not None
+        with pytest.raises(ApiProblem, match="not followed"):
+            await load_wallet_view(context, ALICE, chain_id=99)
 
 
 async def test_a_rollback_is_news_too(site: Site) -> None:

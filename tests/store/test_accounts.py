@@ -19,6 +19,7 @@ from app.store.accounts import (
     load_change_blocks,
     load_known_markets,
     load_wallet,
+    load_wallet_at_heads,
 )
 from app.store.deployments import load_deployments, register_deployments
 from app.store.engine import Asked, Database
@@ -50,6 +51,13 @@ async def test_a_wallet_is_answered_on_every_chain_at_that_chains_own_block(data
     here = await commit(database, batch(2, accounts=near))
     far = snapshot("ann", 5, position("eth", 9), slug="far")
     there = await commit(database, BlockBatch(block(5, chain_id=1), (market("eth", slug="far"),), (), (far,)))
+    assert await load_wallet_at_heads(database, address("ann"), [1, 7, CHAIN]) == (
+        {CHAIN: here, 1: there},
+        [far, *near],
+    )
+    assert await load_wallet_at_heads(database, address("ann"), [CHAIN]) == ({CHAIN: here}, list(near))
+    assert await load_wallet_at_heads(database, address("nobody"), [CHAIN]) == ({CHAIN: here}, [])
+    assert await load_wallet_at_heads(database, address("ann"), []) == ({}, [])
     async with database.read() as session:
         assert await load_wallet(session, address("ann"), {CHAIN: here, 1: there}) == [far, *near]
         assert await load_wallet(session, address("ann"), {CHAIN: here}) == list(near)
@@ -75,6 +83,8 @@ async def test_an_account_known_from_logs_only_is_not_yet_read(database: Databas
     assert await account_at(database, "ann", head) == NotYetRead(key("ann"))
     async with database.read() as session:
         assert await load_wallet(session, address("ann"), {CHAIN: head}) == [NotYetRead(key("ann"))]
+    assert await load_wallet_at_heads(database, address("ann"), [CHAIN]) == ({CHAIN: head}, [NotYetRead(key("ann"))])
+    async with database.read() as session:
         assert await load_accounts(session, SLUG, head) == []
 
 
@@ -187,6 +197,7 @@ async def test_no_lookup_reads_a_big_table_from_end_to_end(database_url: str, pl
         names = {"slug": SLUG, "wallet": row[0], "unit": ""}
         asked: list[Asked] = [
             (accounts._WALLET_STATES, {"wallet": row[0], "chain_ids": [CHAIN], "limit_ids": [900]}),
+            (accounts._WALLET_AT_HEADS, {"wallet": row[0], "chain_ids": [CHAIN]}),
             (accounts._STATES_OVER_TIME, {**names, "limit_ids": [900, 1800]}),
             (accounts._CHANGE_BLOCKS, {**names, "from_block": 1, "to_block": 4000, "most": 50}),
             (accounts._KNOWN_MARKETS, key_parameters([AccountKey(SLUG, row[0])])),
