@@ -30,6 +30,7 @@ from app.domain.units import UINT256_MAX, parse_units
 from app.store.accounts import load_accounts
 from app.store.blocks import StoredBlock, load_block
 from app.store.engine import ReadSession
+from app.valuation.assess import NO_UNIT
 from app.valuation.ranking import Ranked, Ranking
 
 router = APIRouter(tags=["accounts"])
@@ -190,7 +191,7 @@ def _items(page: Sequence[Ranked], directory: Directory, rankings: Mapping[str, 
     for place, health in page:
         deployment = directory.deployments[place.deployment_id]
         state = rankings[deployment.id].state
-        decimals = 0 if state is None else state.state.value_decimals
+        unit = NO_UNIT if state is None else state.state.value_unit(place.unit)
         items.append(
             RankedAccountView(
                 wallet=to_checksum(Address(place.wallet)),
@@ -201,9 +202,9 @@ def _items(page: Sequence[Ranked], directory: Directory, rankings: Mapping[str, 
                 status=health.status.value,
                 health_factor=decimal(health.health_factor_wad, WAD_DECIMALS),
                 utilization=decimal(health.utilization_wad, WAD_DECIMALS),
-                collateral_value=decimal(health.collateral_value, decimals),
-                debt_value=decimal(health.debt_value, decimals),
-                value_currency=None if state is None else state.state.value_currency,
+                collateral_value=decimal(health.collateral_value, unit.decimals),
+                debt_value=decimal(health.debt_value, unit.decimals),
+                value_currency=unit.currency,
             )
         )
     return items

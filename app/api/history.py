@@ -190,17 +190,17 @@ def _valued(past: _Past, states: Mapping[int, StateAt | None]) -> AccountHistory
         protocol=past.deployment.protocol,
         name=past.deployment.name,
         unit=past.key.unit,
-        value_currency=known[-1].state.value_currency if known else None,
+        value_currency=known[-1].state.value_unit(past.key.unit).currency if known else None,
         from_block=past.range.start,
         to_block=past.range.end,
         complete=past.complete,
-        points=[_point(moment, states[moment.block.id]) for moment in past.moments],
+        points=[_point(moment, states[moment.block.id], past.key.unit) for moment in past.moments],
     )
 
 
-def _point(moment: AccountMoment, state: StateAt | None) -> HistoryPoint:
+def _point(moment: AccountMoment, state: StateAt | None, unit: str) -> HistoryPoint:
     health = quick_health(state, moment.state)
-    decimals = 0 if state is None else state.state.value_decimals
+    decimals = 0 if state is None else state.state.value_unit(unit).decimals
     return HistoryPoint(
         block_number=moment.block.ref.number,
         block_timestamp=moment.block.ref.timestamp,

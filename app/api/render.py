@@ -16,7 +16,7 @@ from app.api.schemas import (
     RestoreView,
     WalletTotals,
 )
-from app.domain.market import Deployment
+from app.domain.market import Deployment, ValueUnit
 from app.domain.risk import LiquidationPrice, PositionRisk, Remedy, Restoration
 from app.domain.units import format_units
 from app.valuation import assess
@@ -52,8 +52,9 @@ def totals_view(totals: assess.WalletTotals) -> WalletTotals:
 def account_view(account: AccountAssessment, deployment: Deployment, as_of: AsOf) -> AccountView:
     """One account of a wallet."""
     risk, state = account.assessment, account.state
-    places = 0 if state is None else state.state.value_decimals
-    positions = [] if state is None else [_position(p, state) for p in risk.positions]
+    unit = account.value_unit
+    places = unit.decimals
+    positions = [] if state is None else [_position(p, state, unit) for p in risk.positions]
     return AccountView(
         deployment_id=deployment.id,
         chain_id=deployment.chain_id,
@@ -66,15 +67,15 @@ def account_view(account: AccountAssessment, deployment: Deployment, as_of: AsOf
         collateral_value=decimal(risk.collateral_value, places),
         debt_value=decimal(risk.debt_value, places),
         available_borrows_value=decimal(risk.available_borrows_value, places),
-        value_currency=None if state is None else state.state.value_currency,
+        value_currency=unit.currency,
         liquidation_threshold=decimal(risk.liquidation_threshold_bps, BPS_DECIMALS),
         max_ltv=decimal(risk.max_ltv_bps, BPS_DECIMALS),
         utilization=decimal(risk.utilization_wad, WAD_DECIMALS),
         debt_to_collateral=decimal(risk.debt_to_collateral_wad, WAD_DECIMALS),
         seconds_to_liquidation=_time(account.time_to_liquidation),
         positions=positions,
-        liquidation_prices=[] if state is None else _nearest_first(risk.positions, state),
-        restore=_restore(account.restoration, state),
+        liquidation_prices=[] if state is None else _nearest_first(risk.positions, state, unit),
+        restore=_restore(account.restoration, state, unit),
         read_at_block=account.read_at_block,
         as_of=as_of,
     )
@@ -84,9 +85,9 @@ def _time(time: TimeToLiquidation | None) -> int | Literal["never", "more_than_a
     return time.value if isinstance(time, Horizon) else time
 
 
-def _position(position: PositionRisk, state: StateAt) -> PositionView:
+def _position(position: PositionRisk, state: StateAt, unit: ValueUnit) -> PositionView:
     market = state.market_by_code[position.market]
-    places = state.state.value_decimals
+    places = unit.decimals
     quote = state.quote_by_code.get(position.market)
     updated_at = None if quote is None else quote.price_updated_at
     return PositionView(
@@ -97,7 +98,7 @@ def _position(position: PositionRisk, state: StateAt) -> PositionView:
         supplied=format_units(position.supplied_assets, market.decimals),
         borrowed=format_units(position.borrowed_assets, market.decimals),
         is_collateral=position.is_collateral,
-        price=decimal(position.price, places),
+        price=decimal(position.price, unit.price_decimals),
         price_updated_at=updated_at,
         price_age_seconds=price_age(updated_at, state),
         supplied_value=decimal(position.supplied_value, places),
@@ -106,7 +107,7 @@ def _position(position: PositionRisk, state: StateAt) -> PositionView:
         max_ltv=format_units(position.max_ltv_bps, BPS_DECIMALS),
         liquidation_price=None
         if position.liquidation_price is None
-        else _liquidation_price(position.liquidation_price, places),
+        else _liquidation_price(position.liquidation_price, unit.price_decimals),
     )
 
 
@@ -123,36 +124,36 @@ def _liquidation_price(found: LiquidationPrice, places: int) -> LiquidationPrice
     )
 
 
-def _nearest_first(positions: tuple[PositionRisk, ...], state: StateAt) -> list[NamedLiquidationPrice]:
+def _nearest_first(positions: tuple[PositionRisk, ...], state: StateAt, unit: ValueUnit) -> list[NamedLiquidationPrice]:
     found = [(p, p.liquidation_price) for p in positions if p.liquidation_price is not None]
     found.sort(key=lambda pair: (abs(pair[1].distance_wad), pair[0].market))
-    places = state.state.value_decimals
+    places = unit.price_decimals
     return [
         NamedLiquidationPrice(
             market=position.market,
             symbol=state.market_by_code[position.market].symbol,
-            current_price=decimal(position.price, places),
+            current_price=decimal(position.price, unit.price_decimals),
             **dict(_liquidation_price(price, places)),
         )
         for position, price in found
     ]
 
 
-def _restore(restoration: Restoration | None, state: StateAt | None) -> RestoreView | None:
+def _restore(restoration: Restoration | None, state: StateAt | None, unit: ValueUnit) -> RestoreView | None:
     if restoration is None or state is None:
         return None
     return RestoreView(
         target_health_factor=format_units(restoration.target_health_wad, WAD_DECIMALS),
-        repay=[_remedy(remedy, state) for remedy in restoration.repay],
-        add_collateral=[_remedy(remedy, state) for remedy in restoration.add_collateral],
+        repay=[_remedy(remedy, state, unit) for remedy in restoration.repay],
+        add_collateral=[_remedy(remedy, state, unit) for remedy in restoration.add_collateral],
     )
 
 
-def _remedy(remedy: Remedy, state: StateAt) -> RemedyView:
+def _remedy(remedy: Remedy, state: StateAt, unit: ValueUnit) -> RemedyView:
     market = state.market_by_code[remedy.market]
     return RemedyView(
         market=market.code,
         symbol=market.symbol,
         amount=format_units(remedy.assets, market.decimals),
-        value=format_units(remedy.value, state.state.value_decimals),
+        value=format_units(remedy.value, unit.decimals),
     )

@@ -39,6 +39,18 @@ class Market:
 
 
 @dataclass(frozen=True, slots=True)
+class ValueUnit:
+    """What an account's values and prices are counted in."""
+
+    currency: str | None
+    """`USD`, or the symbol of the asset that is the measure; None when not known."""
+    decimals: int
+    """Of values."""
+    price_decimals: int
+    """Of prices."""
+
+
+@dataclass(frozen=True, slots=True)
 class MarketRecord:
     """One group of raw integers that change together, exactly as the contract holds them.
 

@@ -133,6 +133,7 @@ class _BlockWork:
     async def read_states_and_accounts(self) -> None:
         """What moves by itself (prices, indices), and every account touched or due: in lock-step, one set of rounds."""
         await self._gather_accounts()
+        await self._read_expected_markets()
         rest = [state for name, state in self._before.items() if name not in self._now]
         plans: list[ReadPlan[DeploymentState | AccountState]] = [state.read_next(full=False) for state in rest]
         for key, markets in self._markets.items():
@@ -223,6 +224,17 @@ class _BlockWork:
                 wanted[one.key] = wanted.get(one.key, frozenset()) | one.markets
             known = await load_known_markets(session, list(wanted))
         self._markets = {key: markets | known.get(key, frozenset()) for key, markets in wanted.items()}
+
+    async def _read_expected_markets(self) -> None:
+        """States that lack what the accounts about to be read need are read again, with it, before them."""
+        plans: list[ReadPlan[DeploymentState]] = []
+        for name, state in {**self._before, **self._now}.items():
+            told = state.expecting(key for key in self._markets if key.deployment_id == name)
+            if told is not state:
+                plans.append(told.read_next(full=False))
+        if plans:
+            for state in await self._reader.read_all(plans, self._block):
+                self._now[state.deployment.id] = state
 
     async def _load_hints(self, keys: Sequence[AccountKey]) -> dict[AccountKey, frozenset[str]]:
         async with self._database.read() as session:

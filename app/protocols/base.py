@@ -10,14 +10,14 @@ Three values, each made from the one before:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.domain.chain import Log, LogFilter, ReadPlan
-from app.domain.market import Deployment, Market, MarketQuote, MarketRecord
+from app.domain.market import Deployment, Market, MarketQuote, MarketRecord, ValueUnit
 from app.domain.risk import Health, Restoration, RiskAssessment
 
 
@@ -91,8 +91,14 @@ class DeploymentState(ABC):
     deployment: Deployment
     value_decimals: int
     """Decimals of every value and price this deployment states (Aave: 8)."""
-    value_currency: str
-    """What values are counted in: `USD`, or the symbol of the base asset."""
+    value_currency: str | None
+    """What values are counted in: `USD`, or the symbol of the base asset. None where that differs from account to
+    account: then only `value_unit` says."""
+
+    def value_unit(self, unit: str) -> ValueUnit:
+        """What values and prices of the accounts with this `AccountKey.unit` are counted in."""
+        del unit
+        return ValueUnit(self.value_currency, self.value_decimals, self.value_decimals)
 
     @abstractmethod
     def markets(self) -> tuple[Market, ...]:
@@ -113,6 +119,15 @@ class DeploymentState(ABC):
         A log this filter asked for that does not have its event's shape gives ConfigurationTouched: reading
         everything again is safe, missing something is not.
         """
+
+    def expecting(self, keys: Iterable[AccountKey]) -> DeploymentState:
+        """This state, told whose accounts are about to be read: what `read_next` has to read besides for them.
+
+        For protocols that have no list of their markets and learn of them by the accounts in them. `self` where
+        nothing is missing; otherwise the state that `read_next` then gives is the one to read the accounts with.
+        """
+        del keys
+        return self
 
     @abstractmethod
     def read_next(self, *, full: bool) -> ReadPlan[DeploymentState]:

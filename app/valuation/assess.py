@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState, NotYetRead, Unreadable
 from app.domain.chain import BlockRef
-from app.domain.market import Deployment, Market, MarketQuote, MarketRecord
+from app.domain.market import Deployment, Market, MarketQuote, MarketRecord, ValueUnit
 from app.domain.risk import Health, Reason, Restoration, RiskAssessment, RiskStatus
 from app.protocols.base import Adapter, DeploymentState, PricedState
 from app.valuation.distance import TimeToLiquidation, seconds_to_liquidation
@@ -26,6 +26,9 @@ RISK_ORDER = {
 }
 """Riskiest first. What is unknown may be liquidatable, so it comes before what is known to be healthy."""
 
+
+NO_UNIT = ValueUnit(None, 0, 0)
+"""Of an account whose deployment's state was never stored."""
 
 UNKNOWN_HEALTH = Health(RiskStatus.UNKNOWN, None, None, None)
 """Of what cannot be assessed."""
@@ -56,6 +59,11 @@ class AccountAssessment:
     """By interest alone; None without a known debt."""
     restoration: Restoration | None
     """None without a known debt, and where the health factor is at or above the target already."""
+
+    @property
+    def value_unit(self) -> ValueUnit:
+        """What the account's values and prices are counted in."""
+        return NO_UNIT if self.state is None else self.state.state.value_unit(self.key.unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +153,13 @@ def sorted_riskiest_first(accounts: Sequence[AccountAssessment]) -> list[Account
 def wallet_totals(accounts: Sequence[AccountAssessment]) -> WalletTotals:
     """Sum what can be summed and count what cannot."""
     known = [a for a in accounts if a.assessment.status is not RiskStatus.UNKNOWN]
-    counted = [a for a in known if a.state is not None and a.state.state.value_currency == USD]
-    decimals = max((a.state.state.value_decimals for a in counted if a.state is not None), default=8)
+    counted = [(a.assessment, a.value_unit.decimals) for a in known if a.value_unit.currency == USD]
+    decimals = max((places for _, places in counted), default=8)
     collateral = debt = 0
-    for account in counted:
-        if account.state is not None:
-            scale = 10 ** (decimals - account.state.state.value_decimals)
-            collateral += (account.assessment.collateral_value or 0) * scale
-            debt += (account.assessment.debt_value or 0) * scale
+    for assessment, places in counted:
+        scale = 10 ** (decimals - places)
+        collateral += (assessment.collateral_value or 0) * scale
+        debt += (assessment.debt_value or 0) * scale
     nothing_known = bool(accounts) and not counted
     healths = [a.assessment.health_factor_wad for a in accounts if a.assessment.health_factor_wad is not None]
     return WalletTotals(

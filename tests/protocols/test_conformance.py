@@ -28,7 +28,9 @@ def case_of(adapter: Adapter) -> Case:
 
 def unconfirmed_state(adapter: Adapter) -> DeploymentState:
     case = case_of(adapter)
-    return drive(adapter.read_state(case.deployment), case.contracts)
+    state = drive(adapter.read_state(case.deployment), case.contracts)
+    told = state.expecting([account.key for account in case.accounts])
+    return state if told is state else drive(told.read_next(full=False), case.contracts)
 
 
 def state_of(adapter: Adapter) -> DeploymentState:
