@@ -1,0 +1,112 @@
+"""A state as storable records, and back. Records are grouped by how often their numbers move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from app.domain.chain import Address
+from app.domain.market import Deployment, Market, MarketRecord
+from app.errors import Fatal
+from app.protocols.morpho_blue.raw import BlueMarket, Params, Raw, Token, Totals
+
+Values = tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """How the rules compare with the contract."""
+
+    samples: int | None = None
+    """Accounts compared; None when never."""
+    matches: int = 0
+
+    @property
+    def failed(self) -> bool:
+        """The rules are known not to fit."""
+        return self.samples is not None and self.matches < self.samples
+
+
+def to_markets(deployment_id: str, raw: Raw) -> Iterator[Market]:
+    """Two descriptions of each market: what is lent and borrowed in it, and what is collateral."""
+    for market in raw.markets.values():
+        loan, collateral = market.params.loan_token, market.params.collateral_token
+        yield Market(deployment_id, market.loan_code, loan, market.loan.symbol, market.loan_decimals)
+        yield Market(
+            deployment_id, market.collateral_code, collateral, market.collateral.symbol, market.collateral_decimals
+        )
+
+
+def to_records(deployment_id: str, raw: Raw, confirmation: Confirmation) -> Iterator[MarketRecord]:
+    """The state as records, in a fixed order."""
+
+    def record(kind: str, subject: str, *values: int | None) -> MarketRecord:
+        return MarketRecord(deployment_id, kind, subject, values)
+
+    yield record("root", "", _number(raw.fee_recipient))
+    yield record("rules", "", confirmation.samples, confirmation.matches)
+    for unit, market in raw.markets.items():
+        params = market.params
+        addresses = (params.loan_token, params.collateral_token, params.oracle, params.irm)
+        decimals = (market.loan.decimals, market.collateral.decimals)
+        yield record("params", unit, *map(_number, addresses), params.lltv_wad, *decimals)
+        yield record("totals", unit, *(_NO_TOTALS if market.totals is None else market.totals.values()))
+        yield record("rate", unit, market.rate_wad)
+        yield record("price", unit, market.price)
+
+
+def from_records(
+    deployment: Deployment, markets: Sequence[Market], records: Iterable[MarketRecord]
+) -> tuple[Raw, Confirmation]:
+    """Inverse of `to_records` and `to_markets`.
+
+    Raises:
+        Fatal: a record or market is missing or is not of the shape this adapter writes.
+    """
+    by_kind: dict[str, dict[str, Values]] = {}
+    for record in records:
+        by_kind.setdefault(record.kind, {})[record.subject] = record.values
+    symbols = {market.code: market.symbol for market in markets}
+    try:
+        (recipient,) = by_kind["root"][""]
+        samples, matches = by_kind["rules"][""]
+        found = {unit: _market(unit, by_kind, symbols) for unit in sorted(by_kind.get("params", {}))}
+        return Raw(_address(recipient), found), Confirmation(samples, _known(matches))
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
+        raise Fatal(
+            f"deployment {deployment.id}: its stored records are not complete Morpho Blue records"
+            f" ({type(error).__name__}: {error})"
+        ) from error
+
+
+_NO_TOTALS: Values = (None,) * 6
+
+
+def _market(unit: str, by_kind: Mapping[str, Mapping[str, Values]], symbols: Mapping[str, str]) -> BlueMarket:
+    loan, collateral, oracle, irm, lltv, loan_decimals, collateral_decimals = by_kind["params"][unit]
+    totals = by_kind["totals"][unit]
+    (rate,), (price,) = by_kind["rate"][unit], by_kind["price"][unit]
+    params = Params(_address(loan), _address(collateral), _address(oracle), _address(irm), _known(lltv))
+    return BlueMarket(
+        unit,
+        params,
+        Token(symbols[f"{unit}-loan"], loan_decimals),
+        Token(symbols[f"{unit}-collateral"], collateral_decimals),
+        None if totals == _NO_TOTALS else Totals(*map(_known, totals)),
+        rate,
+        price,
+    )
+
+
+def _number(address: Address) -> int:
+    return int.from_bytes(address, "big")
+
+
+def _address(value: int | None) -> Address:
+    return Address(_known(value).to_bytes(20, "big"))
+
+
+def _known(value: int | None) -> int:
+    if value is None:
+        raise ValueError("a number that is always known is missing")
+    return value
