@@ -19,6 +19,8 @@ class Artifact:
     name: str
     bytecode: str
     links: Mapping[str, Mapping[str, list[dict[str, int]]]]
+    functions: tuple[str, ...] = ()
+    """Signatures of its functions, where the package's artifacts have them."""
 
     def linked(self, libraries: Mapping[str, Address]) -> bytes:
         """Init code with each library reference replaced by the library's address.
@@ -42,6 +44,25 @@ def aave_v3_0_artifact(path: str) -> Artifact:
     return _from_hardhat(file)
 
 
+def venus_artifact(path: str, folder: str = "contracts") -> Artifact:
+    """A contract of the Venus package by its path without suffix, e.g. `Lens/ComptrollerLens`."""
+    name = path.rpartition("/")[2]
+    return _from_hardhat(package_path("venus") / "artifacts" / folder / f"{path}.sol" / f"{name}.json")
+
+
 def _from_hardhat(file: Path) -> Artifact:
     row: dict[str, Any] = json.loads(file.read_bytes())
-    return Artifact(row["contractName"], row["bytecode"].removeprefix("0x"), row["linkReferences"])
+    functions = tuple(
+        f"{entry['name']}({','.join(_canonical(argument) for argument in entry['inputs'])})"
+        for entry in row["abi"]
+        if entry["type"] == "function"
+    )
+    return Artifact(row["contractName"], row["bytecode"].removeprefix("0x"), row["linkReferences"], functions)
+
+
+def _canonical(argument: Mapping[str, Any]) -> str:
+    """The type of one ABI argument as signatures spell it: a tuple is the list of its members."""
+    kind = str(argument["type"])
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(_canonical(member) for member in argument['components'])}){kind[5:]}"

@@ -13,6 +13,7 @@ from devnet.assets import FEEDER, Token
 from devnet.chain import MULTICALL3, DevChain
 from devnet.codec import aggregate_data, call_data
 from devnet.deployed import Deployed
+from devnet.neighbour import Neighbour
 from devnet.prices import next_prices
 from devnet.users import queue_user_actions
 
@@ -52,6 +53,7 @@ class LifeState:
 
     randomness: object
     pending: Pending
+    neighbours: tuple[object, ...] = ()
 
 
 class Life:
@@ -69,15 +71,23 @@ class Life:
         self._chain, self._rng, self._deployments = chain, rng, deployments
         self._wallets, self._tokens, self._users_per_block = wallets, tokens, users_per_block
         self._admin = Admin()
+        self._neighbours: list[Neighbour] = []
+
+    def join(self, neighbour: Neighbour) -> None:
+        """Let another protocol take part in every further block."""
+        self._neighbours.append(neighbour)
 
     @property
     def state(self) -> LifeState:
-        return LifeState(self._rng.getstate(), self._admin.pending)
+        neighbours = tuple(neighbour.state for neighbour in self._neighbours)
+        return LifeState(self._rng.getstate(), self._admin.pending, neighbours)
 
     @state.setter
     def state(self, state: LifeState) -> None:
         self._rng.setstate(state.randomness)  # type: ignore[arg-type]  # what getstate() gave, opaque by design
         self._admin.pending = state.pending
+        for neighbour, own in zip(self._neighbours, state.neighbours, strict=True):
+            neighbour.state = own
 
     def step(self, timestamp: int | None, *, jumps: bool, admin: bool) -> Step:
         """Mine one block: liquidations first, as liquidators outbid users; then users, prices, configuration."""
@@ -89,6 +99,8 @@ class Life:
         for deployed in self._deployments:
             acting = rng.sample(self._wallets, min(rng.choice(self._users_per_block), len(self._wallets)))
             queue_user_actions(chain, rng, deployed, acting, self._wallets)
+        for neighbour in self._neighbours:
+            neighbour.queue_block()
         moved = next_prices(rng, self.prices())
         self.queue_prices(moved)
         action = None
@@ -122,3 +134,5 @@ class Life:
             calls = [ContractCall(self._tokens[s].feed, call_data("set(int256)", p)) for s, p in prices.items()]
             data = aggregate_data(calls, may_fail=False)
             self._chain.send(FEEDER, MULTICALL3, data, gas=2_000_000, label=f"prices {' '.join(prices)}")
+            for neighbour in self._neighbours:
+                neighbour.queue_prices(prices)

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from app.domain.chain import Address, ContractCall
-from devnet import aave_v3_0, aave_v3_6, liquidator, pool, population
+from devnet import aave_v3_0, aave_v3_6, liquidator, pool, population, venus_life
 from devnet.anvil import Anvil
 from devnet.assets import ADMIN, ASSETS, FEEDER, Token, deploy_tokens
 from devnet.cache import write_atomically
@@ -21,12 +21,17 @@ from devnet.codec import Value, call_data
 from devnet.deployed import Deployed, Reserve
 from devnet.kinds import Plan, make_plans
 from devnet.life import USERS_PER_BLOCK, Life, LifeState, Step
+from devnet.neighbour import Neighbour
 from devnet.node import NodeClient
 
 GENESIS_TIMESTAMP = 1_750_000_000
 """June 2025: fixed, so that equal seeds give equal hashes, and far enough back never to overtake the clock."""
 OPENING_FALL = 985, 1000
 """Volatile assets fall to this part of their price once everybody has borrowed: the near ones come nearer."""
+
+
+NEIGHBOURS = {"venus": venus_life.join}
+"""Protocols that join a world when asked for: each deploys and populates itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,7 @@ class World:
         start_timestamp: int = GENESIS_TIMESTAMP,
         keep_states: int = 128,
         users_per_block: Sequence[int] = USERS_PER_BLOCK,
+        protocols: Sequence[str] = (),
     ) -> None:
         """Start the node, deploy both Aave versions, and populate them (a second or two).
 
@@ -64,6 +70,7 @@ class World:
             start_timestamp: of the genesis block.
             keep_states: how many blocks back state can be read and blocks rolled back.
             users_per_block: how many users act in each deployment; one of the numbers is drawn each block.
+            protocols: which join Aave, by the names of `NEIGHBOURS`; those that are there without them stay the same.
 
         Raises:
             DevnetUnavailable: set-up has not been done and cannot be done now.
@@ -85,6 +92,9 @@ class World:
             self.plans: list[Plan] = make_plans(rng, self.wallets, installed)
             self._life = Life(self.chain, rng, installed, self.wallets, self.tokens, users_per_block)
             self.refused_at_start = self._populate()
+            self.neighbours: dict[str, Neighbour] = {}
+            for name in protocols:
+                self._join(name, network)
         except BaseException:
             self.anvil.stop()
             raise
@@ -109,8 +119,9 @@ class World:
         return self.chain.timestamp
 
     def deployments(self) -> list[dict[str, object]]:
-        """Both installations in the shape of a deployments file."""
-        return [deployed.as_row(self.chain_id) for deployed in self._deployed.values()]
+        """Every installation in the shape of a deployments file, Aave's first."""
+        rows = [deployed.as_row(self.chain_id) for deployed in self._deployed.values()]
+        return rows + [neighbour.as_row(self.chain_id) for neighbour in self.neighbours.values()]
 
     def write_deployments_file(self, path: Path) -> None:
         """The deployments file, replaced in one go: a reader sees the old one or the new one."""
@@ -270,6 +281,11 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _join(self, name: str, network: str) -> None:
+        joining = NEIGHBOURS[name](self.chain, self.tokens, self.prices(), self.wallets, self.seed, network)
+        self.neighbours[name] = joining
+        self._life.join(joining)
 
     def _populate(self) -> list[str]:
         """Carry out all plans at opening prices, then let those fall a little; what the contracts refused."""
