@@ -9,8 +9,9 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import aiohttp
 from rich.console import Console
@@ -21,6 +22,8 @@ from app.settings import SecretUrl, Settings, environment_with
 from app.store.embedded import EmbeddedPostgres
 from app.store.migrate import upgrade
 from app.supervisor import ChildSpec, Supervisor
+
+T = TypeVar("T")
 
 DEVNET_CHAIN_ID = 31337
 _READY_SECONDS = 180
@@ -74,7 +77,7 @@ async def demo(settings: Settings, console: Console) -> int:
         async def start(children: Supervisor) -> None:
             with console.status("Building a local chain with the real Aave contracts and its population"):
                 await children.start(_part(environ, "devnet", *map(str, files)))
-                postgres = await asyncio.to_thread(resources.enter_context, _embedded(Path(folder) / "postgres"))
+                postgres = await _in_thread(lambda: resources.enter_context(_embedded(Path(folder) / "postgres")))
                 await _migrate(postgres)
                 await _until_file(deployments_file)
             environ.update(DATABASE_URL=postgres.reveal(), DEPLOYMENTS_FILE=str(deployments_file))
@@ -112,6 +115,16 @@ def _database(settings: Settings, data_dir: Path) -> Iterator[SecretUrl]:
 def _embedded(data_dir: Path) -> Iterator[SecretUrl]:
     with EmbeddedPostgres(data_dir.absolute()) as postgres:
         yield SecretUrl(postgres.url)
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Do blocking work that must not go on by itself: when cancelled, this waits for its end all the same."""
+    working = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait((working,))
+        raise
 
 
 async def _migrate(url: SecretUrl) -> None:

@@ -63,9 +63,8 @@ class Supervisor:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        # The handlers stay for as long as the loop: a second Ctrl-C must not end the cleaning up that follows this.
         await self._stop()
-        for number in _SIGNALS:
-            asyncio.get_running_loop().remove_signal_handler(number)
 
     async def start(self, spec: ChildSpec) -> None:
         """Start one child and watch it from now on."""

@@ -136,3 +136,14 @@ async def test_a_killed_supervisor_leaves_no_child(tmp_path: Path) -> None:
     while alive(pid) and time.monotonic() < deadline:
         await asyncio.sleep(0.02)
     assert not alive(pid)
+
+
+async def test_a_second_signal_does_not_interrupt_the_cleaning_up_that_follows() -> None:
+    async with Supervisor() as children:
+
+        async def work() -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+        assert await children.run(work()) == 0
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(0)
