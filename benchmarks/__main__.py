@@ -14,7 +14,8 @@ import time
 BENCHMARKS = {
     "chain_heads": "bar 11: block mined to head handled",
     "chain_logs": "bar 5: logs to typed rows",
-    "store_ingest": "bars 12, 13, 14: writing states",
+    "store_ingest": "bar 12: states nobody saw before",
+    "store_blocks": "bars 13 and 14: blocks of changes",
     "api_wallet": "bar 15: the wallet answer over HTTP",
     "block_latency": "bar 10: block mined to rows visible",
     "chain_reads": "bars 2, 3, 4: bulk account reads",
