@@ -124,6 +124,7 @@ async def _in_thread(work: Callable[[], T]) -> T:
         return await asyncio.shield(working)
     except asyncio.CancelledError:
         await asyncio.wait((working,))
+        working.exception()  # taken notice of: whoever cancels does not care how it went
         raise
 
 

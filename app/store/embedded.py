@@ -213,7 +213,13 @@ def _initialise(binaries: Path, data_dir: Path, user: pwd.struct_passwd | None) 
     command = [str(binaries / "initdb"), "-D", str(data_dir), "-U", "postgres"]
     command += ["--auth=trust", "--encoding=UTF8", "--locale=C"]
     done = subprocess.run(  # noqa: S603 - our own binaries
-        command, capture_output=True, text=True, cwd="/", env={"LC_ALL": "C"}, **_as(user)
+        command,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env={"LC_ALL": "C"},
+        start_new_session=True,  # Ctrl-C in a terminal is the owner's to handle, here too
+        **_as(user),
     )
     if done.returncode != 0:
         raise Refused(f"the embedded Postgres could not be set up in {data_dir}: {done.stderr.strip()[-500:]}")
