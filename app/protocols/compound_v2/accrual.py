@@ -80,13 +80,6 @@ class Accrued:
             self._books[code] = None if numbers is None or share is None else self._accrue(numbers, share)
         return self._books[code]
 
-    def vai_index(self) -> int | None:
-        """The stable coin's interest index as of the block; None when it could not be read."""
-        vai = self.raw.vai
-        if vai is None:
-            return None
-        return vai.index if self.stored else vai.index + vai.rate * (self.block_number - vai.accrued_at)
-
     def factors(self, code: str, pool: int) -> tuple[bool, int, int] | None:
         """Listed, threshold and collateral factor for an account of that pool; None when something was not read.
 

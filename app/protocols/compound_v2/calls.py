@@ -23,7 +23,6 @@ MINTED_VAIS = selector("mintedVAIs(address)")
 PAST_VAI_INTEREST = selector("pastVAIInterest(address)")
 VAI_MINTER_INDEX = selector("getVAIMinterInterestIndex(address)")
 VAI_MINT_INDEX = selector("vaiMintIndex()")
-VAI_RATE = selector("getVAIRepayRatePerBlock()")
 
 GET_UNDERLYING_PRICE = selector("getUnderlyingPrice(address)")
 

@@ -63,12 +63,13 @@ def pool_of(accrued: Accrued, snapshot: AccountSnapshot) -> int:
 def vai_debt(accrued: Accrued, snapshot: AccountSnapshot) -> int | None:
     """What the account owes in minted VAI, which counts as 1 USD; None when unknown.
 
+    Interest is counted up to when the controller last stored its index, as the Comptroller's own view does.
     Source: `VAIController.getVAIRepayAmount`.
     """
     _, minted, past, since = snapshot.params
     if not accrued.rules.pools or not minted:
         return 0
-    index = accrued.vai_index()
+    index = accrued.raw.vai_index
     if index is None or index < since or minted < past:
         return None
     return minted + (index - since) * (minted - past) // WAD

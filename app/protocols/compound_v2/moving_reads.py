@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.domain.chain import ReadPlan
+from app.domain.chain import ZERO_ADDRESS, ReadPlan
 from app.protocols.abi import address_word, decode_uint
 from app.protocols.compound_v2 import calls
 from app.protocols.compound_v2.calls import Round
-from app.protocols.compound_v2.raw import Listing, Numbers, Raw, Vai
+from app.protocols.compound_v2.raw import Listing, Numbers, Raw
 from app.protocols.compound_v2.rules import Rules
 
 
@@ -24,18 +24,13 @@ def read_moving(raw: Raw, rules: Rules) -> ReadPlan[Raw]:
         for listing in raw.listings
     }
     controller = raw.roots.vai_controller if rules.pools else None
-    vai: tuple[int, ...] = ()
-    if controller is not None:
-        views = (calls.VAI_MINT_INDEX, calls.ACCRUAL_BLOCK, calls.VAI_RATE)
-        vai = tuple(ask.ask(controller, view) for view in views)
+    vai = None if controller is None else ask.ask(controller, calls.VAI_MINT_INDEX)
     ask.answer((yield ask.calls))
-    coin = [decode_uint(ask[ticket]) for ticket in vai]
-    read = [value for value in coin if value is not None]
     return replace(
         raw,
         numbers={code: _decode_books(ask, tickets) for code, tickets in books.items()},
         prices={code: decode_uint(ask[ticket]) for code, ticket in prices.items()},
-        vai=Vai(*read) if len(read) == 3 else None,
+        vai_index=None if vai is None else decode_uint(ask[vai]),
     )
 
 
@@ -51,8 +46,10 @@ def _ask_books(ask: Round, listing: Listing, rules: Rules) -> list[int]:
         calls.RATE_PER_SECOND if rules.by_seconds and not rules.bad_debt else calls.RATE_PER_BLOCK,
         calls.EXCHANGE_RATE,
     ]
-    if rules.flash_loans or rules.bad_debt:
-        views.append(calls.FLASH_LOAN_AMOUNT if rules.flash_loans else calls.BAD_DEBT)
+    if rules.bad_debt:
+        views.append(calls.BAD_DEBT)
+    elif rules.flash_loans and listing.asset != ZERO_ADDRESS:  # the native coin's market is older than flash loans
+        views.append(calls.FLASH_LOAN_AMOUNT)
     return [ask.ask(listing.token, view) for view in views]
 
 

@@ -98,8 +98,10 @@ class CompoundPrices(PricedState):
     def _quote(self, listing: Listing) -> MarketQuote:
         raw, code = self._accrued.raw, listing.code
         price, numbers, row = raw.prices[code], raw.numbers[code], self._accrued.rows(CORE_POOL)[code]
-        borrow_rate = supply_rate = None
-        if numbers is not None:
+        borrow_rate = supply_rate = supplied = borrowed = None
+        if numbers is not None and row is not None:
+            supplied = numbers.supply * row.rate // WAD
+            borrowed = numbers.borrows * row.borrow_index // numbers.borrow_index if numbers.borrow_index else None
             borrow_rate = int(numbers.rate * self._periods_per_year()) * _WAD_TO_RAY
             pooled = numbers.cash + numbers.extra + numbers.borrows - numbers.reserves
             if pooled > 0 and listing.reserve_factor is not None:
@@ -112,8 +114,8 @@ class CompoundPrices(PricedState):
             borrow_rate_ray=borrow_rate,
             liquidation_threshold_bps=row.threshold * BPS // WAD if row else None,
             max_ltv_bps=row.factor * BPS // WAD if row else None,
-            total_supplied_assets=numbers.supply * row.rate // WAD if numbers and row else None,
-            total_borrowed_assets=numbers.borrows * row.borrow_index // numbers.borrow_index if numbers and row else None,
+            total_supplied_assets=supplied,
+            total_borrowed_assets=borrowed,
         )
 
     def _periods_per_year(self) -> float:
@@ -121,4 +123,3 @@ class CompoundPrices(PricedState):
         if self._accrued.rules.by_seconds:
             return SECONDS_PER_YEAR
         return SECONDS_PER_YEAR / chain_spec(self._chain_id).block_seconds
-

@@ -88,15 +88,6 @@ class Pool:
     """The Comptroller's `poolMarkets` answers by market code."""
 
 
-@dataclass(frozen=True, slots=True)
-class Vai:
-    """The stable coin's books: debt interest is index growth times what was minted."""
-
-    index: int
-    accrued_at: int
-    rate: int
-
-
 @dataclass(frozen=True)
 class Raw:
     """Everything read about a deployment at one block, without any account."""
@@ -108,7 +99,8 @@ class Raw:
     prices: Mapping[str, int | None]
     """As the oracle gives them: USD x 10^(36 - decimals) for one whole token."""
     pools: Mapping[int, Pool]
-    vai: Vai | None
+    vai_index: int | None
+    """Interest index of minted VAI as last stored; no view tells since when, so it is not accrued any further."""
 
     @cached_property
     def by_code(self) -> Mapping[str, Listing]:

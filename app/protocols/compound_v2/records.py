@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass
 from app.domain.chain import Address
 from app.domain.market import Deployment, Market, MarketRecord
 from app.errors import Fatal
-from app.protocols.compound_v2.raw import Listing, Numbers, Pool, Raw, Roots, Vai
+from app.protocols.compound_v2.raw import Listing, Numbers, Pool, Raw, Roots
 from app.protocols.compound_v2.rules import Rules, rules_by_code
 
 Values = tuple[int | None, ...]
@@ -38,7 +38,7 @@ def to_records(deployment_id: str, raw: Raw, rules: Rules, confirmation: Confirm
     yield record("roots", "", _number(raw.roots.oracle), _number(raw.roots.vai_controller))
     yield record("listing", "", *(_number(listing.token) for listing in raw.listings))
     yield record("rules", "", rules.code, confirmation.samples, confirmation.matches)
-    yield record("vai", "", *(_UNREAD if raw.vai is None else astuple(raw.vai)))
+    yield record("vai", "", raw.vai_index)
     for listing in raw.listings:
         code, numbers = listing.code, raw.numbers[listing.code]
         yield record("config", code, listing.reserve_factor, *(_UNREAD if listing.words is None else listing.words))
@@ -81,14 +81,13 @@ def _decode(
         raise ValueError(f"no rules have the code {rules_code}")
     listings = tuple(_listing(by_kind["config"][code], markets[code]) for code in map(_code, by_kind["listing"][""]))
     codes = [listing.code for listing in listings]
-    vai = _all_known(by_kind["vai"][""])
     raw = Raw(
         roots=Roots(_address(oracle), None if controller is None else _address(controller)),
         listings=listings,
         numbers={code: _numbers(by_kind["books"][code]) for code in codes},
         prices={code: by_kind["price"][code][0] for code in codes},
         pools={_known(number): _pool(by_kind, _known(number), codes) for number in by_kind["pools"][""]},
-        vai=None if vai is None else Vai(*vai),
+        vai_index=by_kind["vai"][""][0],
     )
     return raw, rules, Confirmation(samples, _known(matches))
 

@@ -13,7 +13,7 @@ from app.protocols.abi import uint_word
 from app.protocols.compound_v2 import calls
 from app.protocols.compound_v2.accrual import Accrued
 from app.protocols.compound_v2.legs import read_legs
-from app.protocols.compound_v2.raw import Listing, Numbers, Pool, Raw, Roots, Vai, pack_debt
+from app.protocols.compound_v2.raw import Listing, Numbers, Pool, Raw, Roots, pack_debt
 from app.protocols.compound_v2.records import Confirmation
 from app.protocols.compound_v2.rules import VENUS_CORE, Rules
 from app.protocols.compound_v2.state import CompoundState
@@ -94,7 +94,7 @@ def make_raw(*listed: Listed, rules: Rules = VENUS_CORE, pools: Mapping[int, Poo
         dict(numbers),
         {one.code: one.price * 10 ** (36 - one.decimals) for one in listed},
         pools or {},
-        Vai(WAD, BLOCK, 10**10) if rules.pools else None,
+        WAD if rules.pools else None,
     )
 
 
@@ -197,11 +197,8 @@ class FakeContracts:
         return answer(account.params[0 if view == calls.USER_POOL_ID else 1])
 
     def _controller(self, view: bytes, arguments: list[int]) -> CallResult:
-        vai = self.raw.vai
-        assert vai is not None
-        books = {calls.VAI_MINT_INDEX: vai.index, calls.ACCRUAL_BLOCK: vai.accrued_at, calls.VAI_RATE: vai.rate}
-        if view in books:
-            return answer(books[view])
+        if view == calls.VAI_MINT_INDEX:
+            return answer(self.raw.vai_index or 0)
         return answer(self._account(arguments[0]).params[2 if view == calls.PAST_VAI_INTEREST else 3])
 
     def _market(self, listing: Listing, view: bytes, arguments: list[int]) -> CallResult:
@@ -256,8 +253,8 @@ class FakeContracts:
             collateral += unit * leg.position.supplied_raw // WAD
             debt += price * leg.borrowed_assets // WAD
         minted, past, since = account.params[1:]
-        if minted and self.raw.vai:
-            debt += minted + (self.raw.vai.index - since) * (minted - past) // WAD
+        if minted and self.raw.vai_index:
+            debt += minted + (self.raw.vai_index - since) * (minted - past) // WAD
         return answer(0, max(collateral - debt, 0), max(debt - collateral, 0))
 
     def _account(self, word: int) -> AccountSnapshot:
