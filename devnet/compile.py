@@ -39,6 +39,8 @@ class Unit:
     roots: Mapping[str, str]
     """Import prefix -> `package key:folder in it`; `devnet:` is this package."""
     evm_version: str = "shanghai"
+    compiler: str = "solc"
+    """Package key."""
     optimizer_runs: int = 200
 
     def settings(self) -> dict[str, Any]:
@@ -78,6 +80,13 @@ AAVE_V3_6 = Unit(
         "@openzeppelin/contracts-upgradeable/": "openzeppelin-upgradeable:",
     },
 )
+MORPHO_BLUE = Unit(
+    name="morpho-blue",
+    entries=("morpho/src/Morpho.sol", "morpho/src/mocks/IrmMock.sol", "own/FeedOracle.sol", "own/MorphoLens.sol"),
+    roots={"morpho/": "morpho-blue:", "own/": "devnet:contracts"},
+    evm_version="paris",
+    compiler="solc-0.8.19",
+)
 OWN_CONTRACTS = Unit(name="devnet", entries=("own/PriceFeed.sol",), roots={"own/": "devnet:contracts"})
 
 
@@ -105,17 +114,18 @@ def is_compiled(unit: Unit) -> bool:
 def _cache_key(unit: Unit) -> str:
     """Changes with the compiler, the packages, our own sources, and the settings."""
     packages = pinned_packages()
-    keys = sorted({place.partition(":")[0] for place in unit.roots.values()} - {"devnet"} | {"solc"})
+    keys = sorted({place.partition(":")[0] for place in unit.roots.values()} - {"devnet"} | {unit.compiler})
     parts = [f"{key} {packages[key].sha512}" for key in keys]
     parts += [json.dumps([unit.settings(), sorted(unit.roots.items()), unit.entries], sort_keys=True)]
-    if "devnet" in {place.partition(":")[0] for place in unit.roots.values()}:
-        parts += [(Path(__file__).parent / "contracts" / PurePosixPath(e).name).read_text() for e in unit.entries]
+    own = tuple(prefix for prefix, place in unit.roots.items() if place.startswith("devnet:"))
+    contracts = Path(__file__).parent / "contracts"
+    parts += [(contracts / PurePosixPath(entry).name).read_text() for entry in unit.entries if entry.startswith(own)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def _compile(unit: Unit) -> dict[str, dict[str, Any]]:
     request = {"language": "Solidity", "sources": _sources(unit), "settings": unit.settings()}
-    command = [str(node_binary()), "-e", _DRIVER, str(package_path("solc") / "soljson.js")]
+    command = [str(node_binary()), "-e", _DRIVER, str(package_path(unit.compiler) / "soljson.js")]
     try:
         done = subprocess.run(  # noqa: S603 - our own command line, no shell
             command,

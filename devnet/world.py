@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from app.domain.chain import Address, ContractCall
-from devnet import aave_v3_0, aave_v3_6, liquidator, pool, population, venus_life
+from devnet import aave_v3_0, aave_v3_6, liquidator, morpho_blue, pool, population, venus_life
 from devnet.anvil import Anvil
 from devnet.assets import ADMIN, ASSETS, FEEDER, Token, deploy_tokens
 from devnet.cache import write_atomically
@@ -30,7 +30,7 @@ OPENING_FALL = 985, 1000
 """Volatile assets fall to this part of their price once everybody has borrowed: the near ones come nearer."""
 
 
-NEIGHBOURS = {"venus": venus_life.join}
+NEIGHBOURS: dict[str, Callable[..., Neighbour]] = {"venus": venus_life.join, "morpho-blue": morpho_blue.join}
 """Protocols that join a world when asked for: each deploys and populates itself."""
 
 
