@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -92,6 +93,7 @@ class ReadContext:
     answers: SingleFlightCache[tuple[object, ...], KeptAnswer] = field(init=False)
     _following: list[tuple[float, Following]] = field(default_factory=list)
     """The newest one and when it was read; or nothing."""
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "states", SingleFlightCache(self.options.state_cache_size))
@@ -100,14 +102,10 @@ class ReadContext:
 
     async def following(self, session: ReadSession) -> Following:
         """Deployments and chain statuses: `following_cache_seconds` old at most, and fresh when nobody notifies."""
-        kept = self.kept_following()
-        if kept is not None:
-            return kept
-        now = time.monotonic()
-        statuses = {status.chain_id: status for status in await load_chains(session)}
-        following = Following(tuple(await load_deployments(session)), statuses)
-        self._following[:] = [(now, following)]
-        return following
+        if self.stream.generation is None:
+            return await self._read_following(session)
+        async with self._one_at_a_time:  # whoever waited here finds it kept
+            return self.kept_following() or await self._read_following(session)
 
     def kept_following(self) -> Following | None:
         """What `following` gives without asking the database; None when it has to be asked."""
@@ -116,6 +114,13 @@ class ReadContext:
             if self.stream.generation is not None and age < self.options.following_cache_seconds:
                 return following
         return None
+
+    async def _read_following(self, session: ReadSession) -> Following:
+        now = time.monotonic()
+        statuses = {status.chain_id: status for status in await load_chains(session)}
+        following = Following(tuple(await load_deployments(session)), statuses)
+        self._following[:] = [(now, following)]
+        return following
 
     def require_followed(
         self, deployments: Mapping[str, Deployment], accounts: Sequence[AccountState | NotYetRead]
