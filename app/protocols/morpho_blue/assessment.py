@@ -48,13 +48,12 @@ def assess(terms: Terms | None, confirmation: Confirmation, snapshot: AccountSna
     bps = lltv_bps(terms.market)
     reasons = tuple(_reasons(terms, holding, confirmation))
     if debtor is None:
-        capacity = None if value is None else value * terms.market.params.lltv_wad // WAD
         return RiskAssessment(
             status=RiskStatus.NO_DEBT,
             reasons=reasons,
             collateral_value=value,
             debt_value=0,
-            available_borrows_value=capacity,
+            available_borrows_value=_first_room(terms, holding),
             liquidation_threshold_bps=bps,
             max_ltv_bps=bps,
             utilization_wad=0,
@@ -87,6 +86,15 @@ def restore(market: BlueMarket, debtor: Debtor, target_wad: int) -> Restoration:
         () if repaid is None else (Remedy(market.loan_code, repaid, repaid),),
         () if not added else (Remedy(market.collateral_code, added, mul_div_up(added, debtor.price, ORACLE_SCALE)),),
     )
+
+
+def _first_room(terms: Terms, holding: Holding) -> int | None:
+    """What an account without debt may borrow; None where its collateral has no price."""
+    if not holding.collateral:
+        return 0
+    if terms.totals is None or terms.price is None or collateral_value(holding.collateral, terms.price) is None:
+        return None
+    return borrowing_room(Debtor(terms.totals, terms.market.params.lltv_wad, terms.price, 0, holding.collateral))
 
 
 def _missing(terms: Terms | None, holding: Holding | None, confirmation: Confirmation) -> Iterator[Reason]:

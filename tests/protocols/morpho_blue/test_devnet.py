@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from app.protocols.calibration import choose_rules
 from app.protocols.morpho_blue import ADAPTER
 from app.protocols.morpho_blue.accrual import accrued
 from app.protocols.morpho_blue.state import MorphoState
-from devnet.assets import ADMIN, TREASURY
+from devnet.assets import ADMIN, LIQUIDATOR, TREASURY
 from devnet.codec import call_data
 from devnet.morpho_blue import PARAMS
 from devnet.world import World
@@ -173,19 +174,26 @@ def test_moving_the_oracle_to_a_liquidation_price_turns_the_contracts_verdict(wo
 
 
 def test_the_contract_lends_as_much_as_is_said_to_be_available_and_no_unit_more(world: World) -> None:
+    for market in life_of(world).deployed.markets:
+        call = action(world, market, "supplyCollateral", "uint256,address,bytes", 10**8 + 7, LIQUIDATOR, b"")
+        world.chain.send(LIQUIDATOR, call.target, call.data, gas=1_000_000)
+    world.chain.mine()
     state = followed_state(world)
-    priced, checked = state.at(world.timestamp, world.block_number), 0
-    for account in read_accounts(world, state, keys_of(world)):
+    first = [AccountKey(state.deployment.id, LIQUIDATOR, unit) for unit in state.raw.markets]
+    priced, checked = state.at(world.timestamp, world.block_number), Counter[RiskStatus]()
+    for account in read_accounts(world, state, [*keys_of(world), *first]):
         room = priced.assess(account).available_borrows_value
-        if priced.health(account).status is not RiskStatus.HEALTHY or not room:
+        status = priced.health(account).status
+        if status not in (RiskStatus.HEALTHY, RiskStatus.NO_DEBT) or not room:
             continue
-        checked += 1
+        checked[status] += 1
         wallet, market = account.key.wallet, contract_market(world, state, account.key.unit)
         types = "uint256,uint256,address,address"
         for amount, lends in ((room, True), (room + 1, False)):
             call = action(world, market, "borrow", types, amount, 0, wallet, wallet)
             assert isinstance(world.chain.try_call(call, wallet), Returned) is lends
-    assert checked > 10
+    assert checked[RiskStatus.HEALTHY] > 10
+    assert checked[RiskStatus.NO_DEBT] > 1
 
 
 @pytest.mark.parametrize("less", [0, 1])
