@@ -190,7 +190,8 @@ def _run(command: Callable[[Settings], Coroutine[None, None, int | None]]) -> No
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for chatty in ("alembic", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     # These libraries log whole URLs, which may hold keys.
     for noisy in ("aiohttp", "httpx", "web3", "websockets", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)

@@ -20,13 +20,12 @@ from app.api.app import create_app
 from app.api.deps import ApiOptions
 from app.api.source import ReadPath
 from app.api.status import load_status_view
-from app.chain.faults import WrongChain
 from app.chain.heads import follow_heads
 from app.chain.reader import ChainReader
 from app.chain.rpc import Rpc
 from app.domain.market import Deployment
 from app.domain.specs import chain_spec
-from app.errors import Refused, Retryable
+from app.errors import Fatal, Refused, Retryable
 from app.indexer.loop import Indexer
 from app.indexer.metrics import IndexerMetrics
 from app.indexer.scan import OnScan, ScanProgress
@@ -79,12 +78,12 @@ async def verify_chain(chain: ChainSettings) -> None:
     """Make sure that an endpoint serves the chain its setting names. An endpoint that is silent now passes.
 
     Raises:
-        Refused: it serves another chain, or one without Multicall3.
+        Refused: it serves another chain, one without Multicall3, or no JSON-RPC, or it wants a key.
     """
     async with _reader(chain) as reader:
         try:
             await reader.verify()
-        except WrongChain as error:
+        except Fatal as error:
             raise Refused(f"RPC_URL_{chain.chain_id}: {error}") from error
         except Retryable:
             return  # the indexer keeps trying, and says so
@@ -96,7 +95,8 @@ async def index(settings: Settings, chain_id: int, on_scan: OnScan | None) -> No
     deployments = followed_deployments(settings, chain_id)
     url = settings.require_database_url().reveal()
     await verify_chain(chain)
-    await asyncio.to_thread(upgrade, url)
+    with database_named():
+        await asyncio.to_thread(upgrade, url)
     if settings.metrics_port is not None:
         start_http_server(settings.metrics_port, settings.host)
     ws_url = chain.ws_url.reveal() if chain.ws_url else None
@@ -121,8 +121,9 @@ async def serve(settings: Settings) -> None:
     """Serve the API and the page until SIGINT or SIGTERM."""
     database = Database(settings.require_database_url().reveal(), role="waterline serve")
     try:
-        async with database.read() as session:
-            await verify_schema(session)
+        with database_named():
+            async with database.read() as session:
+                await verify_schema(session)
         app = create_app(database, ApiOptions(chain_ids=tuple(settings.chains)))
         mount_pages(app, ReadPath(app.state.read_context))
         config = uvicorn.Config(
@@ -146,7 +147,8 @@ async def serve(settings: Settings) -> None:
 
 async def migrate(settings: Settings) -> None:
     """Bring the database schema to this version."""
-    await asyncio.to_thread(upgrade, settings.require_database_url().reveal())
+    with database_named():
+        await asyncio.to_thread(upgrade, settings.require_database_url().reveal())
 
 
 async def print_status(settings: Settings, console: Console) -> int:
@@ -154,7 +156,8 @@ async def print_status(settings: Settings, console: Console) -> int:
     database = Database(settings.require_database_url().reveal(), role="waterline status")
     try:
         app = create_app(database, ApiOptions(chain_ids=tuple(settings.chains)))
-        view = await load_status_view(app.state.read_context)
+        with database_named():
+            view = await load_status_view(app.state.read_context)
     finally:
         await database.dispose()
     table = Table(title="Chains", header_style="bold")
@@ -194,6 +197,17 @@ def devnet(
             partial.rename(guide_file)
 
     local_chain.run(port, seed, wallets, block_seconds, deployments_file, announce, history_after=history_after)
+
+
+@contextmanager
+def database_named() -> Iterator[None]:
+    """A database that cannot be used is told of by the name of its setting."""
+    try:
+        yield
+    except Refused as error:
+        raise Refused(f"DATABASE_URL: {error}") from error
+    except Retryable as error:
+        raise Retryable(f"DATABASE_URL: {error}") from error
 
 
 @contextmanager

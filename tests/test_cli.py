@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -79,4 +81,23 @@ def test_a_database_out_of_reach_is_one_clear_line_without_its_password(tmp_path
     assert done.returncode != 0
     assert MARKER not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert done.stderr.strip()
+    assert done.stderr.strip() == "Failed: DATABASE_URL: the database cannot be reached"
+
+
+def test_an_endpoint_without_json_rpc_is_refused_by_the_name_of_its_setting(tmp_path: Path) -> None:
+    class NotFound(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), NotFound) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/{MARKER}"
+        database = "postgresql://u@127.0.0.1:9/db"
+        done = waterline("index", "--chain", "1", folder=tmp_path, RPC_URL_1=url, DATABASE_URL=database)
+        server.shutdown()
+    assert done.returncode == 2
+    assert "RPC_URL_1" in done.stderr
+    assert MARKER not in done.stderr

@@ -11,7 +11,7 @@ from sqlalchemy import exc
 
 from app.errors import Fatal, Refused, Retryable, WaterlineError
 
-MIGRATE_COMMAND = "alembic upgrade head"
+MIGRATE_COMMAND = "waterline migrate"
 
 
 class DatabaseUnavailable(Retryable):
@@ -28,6 +28,14 @@ class StoreBroken(Fatal):
 
 _SCHEMA = (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName, errors.UndefinedObject)
 _REFUSED = (errors.InvalidPassword, errors.InvalidAuthorizationSpecification, errors.InvalidCatalogName)
+_REFUSALS = (
+    ("password authentication failed", "the user or the password is wrong"),
+    ("no password supplied", "it wants a password"),
+    ("role ", "there is no such user"),
+    ("does not exist", "there is no such database"),
+    ("no pg_hba.conf entry", "it does not let this user or host in"),
+)
+"""What libpq's text says -> what to tell."""
 _LATER = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -47,7 +55,10 @@ def translate(error: BaseException) -> WaterlineError:
         return DatabaseUnavailable("the database connection was lost")
     if not isinstance(error, psycopg.Error):
         return StoreBroken(f"database access failed: {type(error).__name__}")
-    what = error.diag.message_primary or type(error).__name__
+    what = error.diag.message_primary
+    if what is None and isinstance(error, psycopg.OperationalError):
+        return _no_connection(str(error))
+    what = what or type(error).__name__
     if isinstance(error, _SCHEMA):
         return SchemaMismatch(f"the database's tables are missing or older than this program: run `{MIGRATE_COMMAND}`")
     if isinstance(error, _REFUSED):
@@ -55,6 +66,14 @@ def translate(error: BaseException) -> WaterlineError:
     if isinstance(error, _LATER):
         return DatabaseUnavailable(f"database: {what}")
     return StoreBroken(f"the database refused a statement ({error.sqlstate or type(error).__name__}): {what}")
+
+
+def _no_connection(text: str) -> WaterlineError:
+    """Of a connection that never came about the driver has only libpq's text, which names host, user and database."""
+    for mark, meaning in _REFUSALS:
+        if mark in text:
+            return Refused(f"the database refused the connection: {meaning}")
+    return DatabaseUnavailable("the database cannot be reached")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import Text, bindparam, func, insert, literal_column, select
+from sqlalchemy import Text, bindparam, func, insert, literal_column, make_url, select
 
 from app.errors import Fatal, Refused, Retryable
 from app.store.deployments import load_deployments, register_deployments
@@ -92,9 +92,21 @@ async def test_a_connection_lost_on_the_way_is_retryable(database: Database) -> 
         assert await session.rows(_PID)
 
 
+async def test_a_database_or_user_that_is_not_there_is_refused_without_its_name(postgres_url: str) -> None:
+    for user, name, reason in (("postgres", "nodb", "no such database"), ("nobody", "postgres", "no such user")):
+        url = make_url(postgres_url).set(username=user, database=name)
+        database = Database(url.render_as_string(hide_password=False))
+        with pytest.raises(Refused, match=reason) as raised:
+            async with database.read():
+                pass
+        assert "nodb" not in str(raised.value)
+        assert "nobody" not in str(raised.value)
+        await database.dispose()
+
+
 async def test_missing_tables_say_what_to_run(postgres_url: str) -> None:
     database = Database(postgres_url)
-    with pytest.raises(SchemaMismatch, match="alembic upgrade head"):
+    with pytest.raises(SchemaMismatch, match="waterline migrate"):
         async with database.read() as session:
             await load_deployments(session)
     await database.dispose()

@@ -65,7 +65,7 @@ def test_processes_that_migrate_at_once_take_turns(postgres_url: str) -> None:
 
 async def test_tables_of_another_version_are_fatal_and_say_what_to_do(database_url: str, postgres_url: str) -> None:
     await _verify(database_url)
-    with pytest.raises(SchemaMismatch, match="alembic upgrade head"):
+    with pytest.raises(SchemaMismatch, match="waterline migrate"):
         await _verify(postgres_url)
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -75,7 +75,7 @@ async def test_tables_of_another_version_are_fatal_and_say_what_to_do(database_u
         migrate.upgrade(database_url)
     with psycopg.connect(database_url) as connection:
         connection.execute("DELETE FROM alembic_version")
-    with pytest.raises(SchemaMismatch, match="alembic upgrade head"):
+    with pytest.raises(SchemaMismatch, match="waterline migrate"):
         await _verify(database_url)
 
 
