@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from app.chain.faults import BlockGone
 from app.chain.reader import ChainReader, Header
-from app.domain.account import AccountKey, AccountState, Unreadable
+from app.domain.account import AccountKey, AccountSnapshot, AccountState, Unreadable
 from app.domain.batch import BlockBatch, DueAccount, ScanRange
 from app.domain.chain import BlockRef, Log, ReadPlan
 from app.domain.market import Deployment, Market, MarketRecord
@@ -17,7 +17,7 @@ from app.indexer.options import IndexerOptions
 from app.indexer.rhythm import passed_multiple
 from app.indexer.touches import Touches, merged_filter
 from app.protocols.base import Adapter, DeploymentState
-from app.store.accounts import load_accounts, load_known_markets
+from app.store.accounts import load_accounts, load_known_markets, load_newest
 from app.store.blocks import StoredBlock
 from app.store.engine import Database
 from app.store.scans import load_due
@@ -144,6 +144,7 @@ class _BlockWork:
                 self._now[value.deployment.id] = value
             else:
                 self._accounts.append(value)
+        self._accounts = await self._continued()
 
     async def compare_rules(self) -> None:
         """Where a deployment's rounding rules are new or little tested, compare them with its contract."""
@@ -235,6 +236,25 @@ class _BlockWork:
         if plans:
             for state in await self._reader.read_all(plans, self._block):
                 self._now[state.deployment.id] = state
+
+    async def _continued(self) -> list[AccountState]:
+        """The accounts just read; with what their stored states know better, where their protocol asks for that."""
+        states = {**self._before, **self._now}
+        keys = [
+            account.key
+            for account in self._accounts
+            if isinstance(account, AccountSnapshot) and states[account.key.deployment_id].continues_accounts
+        ]
+        if not keys:
+            return self._accounts
+        async with self._database.read() as session:
+            before = await load_newest(session, keys)
+        return [
+            states[account.key.deployment_id].continued(before[account.key], account)
+            if isinstance(account, AccountSnapshot) and account.key in before
+            else account
+            for account in self._accounts
+        ]
 
     async def _load_hints(self, keys: Sequence[AccountKey]) -> dict[AccountKey, frozenset[str]]:
         async with self._database.read() as session:

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.domain.chain import Log, LogFilter, ReadPlan
@@ -142,6 +142,18 @@ class DeploymentState(ABC):
         """The account's raw state. `markets`: those it is known to have held or touched, read besides the ones
         its own flags name; a code this state does not list (a fork may have dropped it) is passed over. Any needed
         read that reverts or is malformed gives Unreadable."""
+
+    continues_accounts: ClassVar[bool] = False
+    """Whether `continued` does anything: only then are stored states looked up for it."""
+
+    def continued(self, before: AccountSnapshot, read: AccountSnapshot) -> AccountSnapshot:
+        """The account just read, given its newest state stored before.
+
+        For protocols whose views show raw state only rounded: what the earlier state knows exactly, and the new
+        read does not contradict, stays as it was.
+        """
+        del before
+        return read
 
     @abstractmethod
     def read_truth(self, key: AccountKey) -> ReadPlan[Truth | None]:

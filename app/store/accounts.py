@@ -26,11 +26,11 @@ from sqlalchemy import (
 from sqlalchemy import column as named
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 
-from app.domain.account import AccountKey, AccountState, NotYetRead
+from app.domain.account import AccountKey, AccountSnapshot, AccountState, NotYetRead
 from app.domain.chain import Address, ChainId
 from app.store.blocks import BLOCK_COLUMNS, StoredBlock, load_spaced, stored_block
 from app.store.engine import Database, Query, ReadSession
-from app.store.states import assemble, given_keys, key_parameters, with_states
+from app.store.states import NO_LIMIT, assemble, given_keys, key_parameters, with_states
 from app.store.tables import account_due, account_states, accounts, blocks, deployments, markets, positions
 
 _LIMIT = bindparam("limit_id", type_=BigInteger)
@@ -85,6 +85,7 @@ _WALLET_AT_HEADS = Query(
 _DEPLOYMENT_STATES = Query(
     with_states(_accounts, accounts.c.id, _LIMIT, *_NAMES).where(deployments.c.slug == _SLUG, _known_at(_LIMIT))
 )
+_NEWEST_STATES = Query(with_states(given_keys(), accounts.c.id, _LIMIT, *_NAMES))
 _given_blocks = func.unnest(bindparam("limit_ids", type_=ARRAY(BigInteger))).table_valued(
     named("limit_id", BigInteger), name="moment"
 )
@@ -186,6 +187,12 @@ async def load_accounts(session: ReadSession, slug: str, block: StoredBlock) -> 
     """Every account of a deployment that was ever read at or before `block`, in no particular order."""
     found = assemble(await session.rows(_DEPLOYMENT_STATES, slug=slug, limit_id=block.id)).values()
     return [state for state in found if not isinstance(state, NotYetRead)]
+
+
+async def load_newest(session: ReadSession, keys: Sequence[AccountKey]) -> dict[AccountKey, AccountSnapshot]:
+    """The newest stored state of each of these accounts that has one and was readable."""
+    found = assemble(await session.rows(_NEWEST_STATES, **key_parameters(keys), limit_id=NO_LIMIT)).values()
+    return {state.key: state for state in found if isinstance(state, AccountSnapshot)}
 
 
 async def load_known_markets(session: ReadSession, keys: Iterable[AccountKey]) -> dict[AccountKey, frozenset[str]]:

@@ -18,6 +18,7 @@ from app.store.accounts import (
     load_accounts,
     load_change_blocks,
     load_known_markets,
+    load_newest,
     load_wallet,
     load_wallet_at_heads,
 )
@@ -101,6 +102,15 @@ async def test_all_accounts_of_a_deployment_are_loaded_at_any_block(database: Da
     held = [AccountSnapshot(s.key, 2, tuple(p for p in s.positions if not p.is_empty), s.params) for s in early]
     assert at_second == {state.key: state for state in held}
     assert at_third == at_second | {s.key: s for s in (*late, unreadable(11, 3))}
+
+
+async def test_the_newest_readable_states_are_those_of_the_accounts_asked_for(database: Database) -> None:
+    await begin(database, "eth", "usdc")
+    await commit(database, batch(2, accounts=(snapshot("ann", 2, position("eth", 1)), snapshot("bob", 2))))
+    await commit(database, batch(3, accounts=(snapshot("ann", 3, position("eth", 5)), unreadable("bob", 3))))
+    async with database.read() as session:
+        newest = await load_newest(session, [key("ann"), key("bob"), key("nobody")])
+    assert newest == {key("ann"): snapshot("ann", 3, position("eth", 5))}
 
 
 async def test_known_markets_are_those_held_or_named_by_logs(database: Database) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from app.domain.account import AccountKey, AccountSnapshot, AccountState, LendingPosition, Unreadable
 from app.domain.chain import Address, ContractCall, ReadPlan
 from app.domain.market import Deployment
@@ -20,13 +22,12 @@ def read_account(
     key: AccountKey,
     block_number: int,
     markets: frozenset[str],
-    known: AccountSnapshot | None,
 ) -> ReadPlan[AccountState]:
     """The markets the account has entered, then its balance and debt in them and in `markets`.
 
     A debt is stored as principal and index, which no view shows. `borrowBalanceStored` with the market's borrow
     index is that very pair at the block of the debt's own last event, and elsewhere one that gives the same debt
-    now and at most a unit or two less later on. So a pair of `known` that still gives the debt of this block is kept.
+    now and at most a unit or two less later on (`continued` puts that right).
     """
     comptroller, word = deployment.address, address_word(key.wallet)
     first = Round()
@@ -51,10 +52,27 @@ def read_account(
     strangers = codes - raw.by_code.keys()
     if strangers:
         return Unreadable(key, block_number, f"the account is in market {min(strangers)}, which could not be read")
-    positions = yield from _read_positions(raw, key, block_number, codes, markets, known)
+    positions = yield from _read_positions(raw, key, block_number, codes, markets)
     if isinstance(positions, Unreadable):
         return positions
     return AccountSnapshot(key, block_number, positions, tuple(read))
+
+
+def continued(before: AccountSnapshot, read: AccountSnapshot) -> AccountSnapshot:
+    """`read` with each debt's principal and index as `before` knows them, where these still give its balance.
+
+    A debt that was repaid and taken out again to the same unit in one block keeps its old pair: at most a unit off.
+    """
+    pairs = {position.market: position.borrowed_raw for position in before.positions if position.borrowed_raw}
+    positions = []
+    for position in read.positions:
+        pair = pairs.get(position.market)
+        if pair is not None and position.borrowed_raw:
+            (principal, since), (balance, index) = unpack_debt(pair), unpack_debt(position.borrowed_raw)
+            if principal * index // since == balance:
+                position = replace(position, borrowed_raw=pair)
+        positions.append(position)
+    return replace(read, positions=tuple(positions))
 
 
 def read_truth(comptroller: Address, key: AccountKey) -> ReadPlan[Truth | None]:
@@ -70,7 +88,6 @@ def _read_positions(
     block_number: int,
     entered: set[str],
     markets: frozenset[str],
-    known: AccountSnapshot | None,
 ) -> ReadPlan[tuple[LendingPosition, ...] | Unreadable]:
     wanted = sorted(entered | (markets & raw.by_code.keys()))
     if not wanted:
@@ -85,7 +102,6 @@ def _read_positions(
         for code in wanted
     ]
     second.answer((yield second.calls))
-    before = {position.market: position.borrowed_raw for position in known.positions} if known is not None else {}
     positions: list[LendingPosition] = []
     for code, (snapshot, index_ticket) in zip(wanted, tickets, strict=True):
         words, index = decode_words(second[snapshot], 4), decode_uint(second[index_ticket])
@@ -98,19 +114,10 @@ def _read_positions(
             )
             return Unreadable(key, block_number, f"getAccountSnapshot in {symbol} {fault}")
         try:
-            debt = _debt(words[2], index, before.get(code, 0))
+            debt = pack_debt(words[2], index)
         except ValueError as error:
             return Unreadable(key, block_number, f"the debt in {symbol}: {error}")
         position = LendingPosition(code, words[1], debt, code in entered)
         if not position.is_empty:
             positions.append(position)
     return tuple(positions)
-
-
-def _debt(balance: int, index: int, before: int) -> int:
-    """The debt as raw state: the pair known before where it still gives this balance."""
-    if before and balance:
-        principal, since = unpack_debt(before)
-        if principal * index // since == balance:
-            return before
-    return pack_debt(balance, index)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import ClassVar
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.domain.chain import Log, LogFilter, ReadPlan
 from app.domain.market import Deployment, Market, MarketRecord
 from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind, Touch, Truth
-from app.protocols.compound_v2.account_reads import read_account, read_truth
+from app.protocols.compound_v2.account_reads import continued, read_account, read_truth
 from app.protocols.compound_v2.accrual import Accrued
 from app.protocols.compound_v2.deployments import DEPLOYMENTS, SLUG
 from app.protocols.compound_v2.events import Watched
@@ -26,6 +27,8 @@ from app.protocols.compound_v2.rules import Rules, likeliest_first
 @dataclass(frozen=True)
 class CompoundState(DeploymentState):
     """Raw numbers, the rules they are taken to follow, and how these rules were confirmed."""
+
+    continues_accounts: ClassVar[bool] = True
 
     deployment: Deployment
     raw: Raw
@@ -70,11 +73,11 @@ class CompoundState(DeploymentState):
             return replace(self, raw=found.raw)
         return CompoundState(self.deployment, found.raw, found.rules)
 
-    def read_account(
-        self, key: AccountKey, block_number: int, markets: frozenset[str], known: AccountSnapshot | None = None
-    ) -> ReadPlan[AccountState]:
-        """As every adapter; with `known`, its debts keep their principal and index where these still hold."""
-        return read_account(self.deployment, self.raw, self.rules, key, block_number, markets, known)
+    def read_account(self, key: AccountKey, block_number: int, markets: frozenset[str]) -> ReadPlan[AccountState]:
+        return read_account(self.deployment, self.raw, self.rules, key, block_number, markets)
+
+    def continued(self, before: AccountSnapshot, read: AccountSnapshot) -> AccountSnapshot:
+        return continued(before, read)
 
     def read_truth(self, key: AccountKey) -> ReadPlan[Truth | None]:
         return read_truth(self.deployment.address, key)

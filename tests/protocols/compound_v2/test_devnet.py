@@ -66,11 +66,12 @@ def read_accounts(
     everything = frozenset(market.code for market in state.markets())
     before = known or {}
     keys = everybody(world, state)
-    plans = [state.read_account(key, world.block_number, everything, before.get(key.wallet)) for key in keys]
+    plans = [state.read_account(key, world.block_number, everything) for key in keys]
     accounts = []
     for account in drive_all(world, plans):
         assert isinstance(account, AccountSnapshot), account
-        accounts.append(account)
+        known_before = before.get(account.key.wallet)
+        accounts.append(account if known_before is None else state.continued(known_before, account))
     return accounts
 
 

@@ -183,9 +183,12 @@ def test_a_debt_keeps_its_principal_and_index_while_they_give_its_balance() -> N
     assert isinstance(anew, AccountSnapshot)
     debt = next(p.borrowed_raw for p in anew.positions if p.borrowed_raw)
     assert unpack_debt(debt) == ((10**20 + 1) * INDEX // (WAD + 1), INDEX)
-    assert drive(state.read_account(KEY, BLOCK, frozenset(), old), contracts) == old
+    assert state.continued(old, anew) == old
     moved = snapshot(supplied(ETH, 10**18), owed(DAI, 10**20 - 5, index=WAD + 1))
-    assert drive(state.read_account(KEY, BLOCK, frozenset(), moved), contracts) == anew
+    assert state.continued(moved, anew) == anew
+    assert state.continued(snapshot(), anew) == anew
+    closed = snapshot(supplied(ETH, 10**18))
+    assert state.continued(old, closed) == closed
 
 
 @pytest.mark.parametrize(("principal", "index"), [(2**128, 1), (1, 2**128), (1, 0)])
