@@ -1,0 +1,110 @@
+"""One Comet at one block, and the adapter that makes such states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from app.domain.account import AccountKey, AccountState
+from app.domain.chain import Log, LogFilter, ReadPlan
+from app.domain.market import Deployment, Market, MarketRecord
+from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind, Touch, Truth
+from app.protocols.compound_v3.account_reads import read_account, read_truth
+from app.protocols.compound_v3.accrual import accrued_indices, stored_indices
+from app.protocols.compound_v3.deployments import DEPLOYMENTS, SLUG
+from app.protocols.compound_v3.events import Watched
+from app.protocols.compound_v3.legs import Book
+from app.protocols.compound_v3.moving_reads import read_moving
+from app.protocols.compound_v3.priced import CometPrices
+from app.protocols.compound_v3.raw import PRICE_DECIMALS, Raw
+from app.protocols.compound_v3.reads import read_raw
+from app.protocols.compound_v3.records import Confirmation, from_records, to_records
+
+
+@dataclass(frozen=True)
+class CometState(DeploymentState):
+    """Raw numbers, and how the rules were confirmed: there is one set of them, which fits or does not."""
+
+    deployment: Deployment
+    raw: Raw
+    confirmation: Confirmation = field(default_factory=Confirmation)
+    value_decimals: int = field(init=False, default=PRICE_DECIMALS)
+    value_currency: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value_currency", self.raw.currency)
+
+    @cached_property
+    def _markets(self) -> tuple[Market, ...]:
+        return tuple(
+            Market(self.deployment.id, one.code, one.asset, one.symbol, one.decimals) for one in self.raw.assets
+        )
+
+    @cached_property
+    def _watched(self) -> Watched:
+        return Watched.of(self.deployment, self.raw)
+
+    @cached_property
+    def _log_filter(self) -> LogFilter:
+        return self._watched.log_filter
+
+    def markets(self) -> tuple[Market, ...]:
+        """The base asset first, then the collaterals in the Comet's order."""
+        return self._markets
+
+    def records(self) -> tuple[MarketRecord, ...]:
+        return tuple(to_records(self.deployment.id, self.raw, self.confirmation))
+
+    def log_filter(self) -> LogFilter:
+        return self._log_filter
+
+    def touched(self, log: Log) -> tuple[Touch, ...]:
+        return self._watched.touched(log)
+
+    def read_next(self, *, full: bool) -> ReadPlan[DeploymentState]:
+        if full:
+            return replace(self, raw=(yield from read_raw(self.deployment, self.raw)))
+        return replace(self, raw=(yield from read_moving(self.deployment.address, self.raw)))
+
+    def read_account(self, key: AccountKey, block_number: int, markets: frozenset[str]) -> ReadPlan[AccountState]:
+        """The account's own flags name all it holds, so `markets` adds nothing."""
+        return read_account(self.deployment.address, self.raw, key, block_number)
+
+    def read_truth(self, key: AccountKey) -> ReadPlan[Truth | None]:
+        return read_truth(self.deployment.address, key)
+
+    def candidates(self) -> tuple[DeploymentState, ...]:
+        return (CometState(self.deployment, self.raw),)
+
+    def confirmed(self, *, samples: int, matches: int) -> DeploymentState:
+        return replace(self, confirmation=Confirmation(samples, matches))
+
+    @property
+    def confirmed_samples(self) -> int | None:
+        return None if self.confirmation.failed else self.confirmation.samples
+
+    def at(self, timestamp: int, block_number: int) -> PricedState:
+        """Interest runs by seconds: the block's number does not matter."""
+        book = Book(self.raw, accrued_indices(self.raw, timestamp))
+        return CometPrices(book, Book(self.raw, stored_indices(self.raw)), self.confirmation)
+
+
+class CometAdapter(Adapter):
+    """Compound V3: one deployment is one Comet, with one base asset and up to 24 collaterals."""
+
+    slug = SLUG
+    name = "Compound V3"
+    kind = ProtocolKind.LENDING
+    account_fields = ("assets_in",)
+
+    def deployments(self) -> Sequence[Deployment]:
+        return DEPLOYMENTS
+
+    def read_state(self, deployment: Deployment) -> ReadPlan[DeploymentState]:
+        return CometState(deployment, (yield from read_raw(deployment)))
+
+    def restore_state(
+        self, deployment: Deployment, markets: Sequence[Market], records: Sequence[MarketRecord]
+    ) -> DeploymentState:
+        return CometState(deployment, *from_records(deployment, markets, records))
