@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
+from eth_utils.crypto import keccak
 
 from app.domain.account import AccountKey
 from app.domain.chain import ZERO_ADDRESS, Address, Hash32, Log
-from app.protocols.abi import address_word, topic, uint_word
+from app.protocols.abi import ABI_ROOT, address_word, topic, uint_word
 from app.protocols.base import AccountTouched, ConfigurationTouched, Touch
 from app.protocols.morpho_blue import events
 from tests.protocols.morpho_blue.builders import DEPLOYMENT, make_raw, make_state, named
@@ -86,3 +90,58 @@ def test_topics_are_those_of_the_deployed_contract() -> None:
         "0x9d9bd501",
         "0x2e979f80",
     }
+
+
+DATA = Path(__file__).parents[2] / "data" / "mainnet_receipts_morpho_blue.jsonl"
+REAL = {
+    1: "0xbbbbbbbbbb9cc5e90e3b3af64bdaf62c37eeffcb",
+    8453: "0xbbbbbbbbbb9cc5e90e3b3af64bdaf62c37eeffcb",
+    42161: "0x6c247b1f6182318877311737bac0844baa518f5e",
+}
+"""The contract by chain."""
+DIRECT = {"morpho_blue_supply_collateral_and_borrow_via_bundler", "morpho_blue_arbitrum_withdrawal"}
+"""Cases in which the transaction's sender is the account (elsewhere a vault is, or a smart wallet somebody relays
+for): in the first another contract calls for him."""
+
+
+def receipts() -> list[dict[str, object]]:
+    return [json.loads(line) for line in DATA.read_text().splitlines()]
+
+
+def owner_places() -> dict[str, int]:
+    """Which topic names the account, by topic0, as the ABI says: `onBehalf`, or the `borrower` of a liquidation."""
+    places = {}
+    for entry in json.loads((ABI_ROOT / "morpho_blue/morpho.json").read_text()):
+        indexed = [argument["name"] for argument in entry["inputs"] if argument.get("indexed")]
+        for place, name in enumerate(indexed, 1):
+            if name in ("onBehalf", "borrower"):
+                types = ",".join(argument["type"] for argument in entry["inputs"])
+                places["0x" + keccak(text=f"{entry['name']}({types})").hex()] = place
+    return places
+
+
+@pytest.mark.parametrize("receipt", receipts(), ids=lambda receipt: str(receipt["case"]))
+def test_everyone_a_real_transaction_affected_is_found_and_nobody_else(receipt: dict[str, object]) -> None:
+    chain_id, rows = receipt["chain_id"], receipt["logs"]
+    assert isinstance(chain_id, int)
+    assert isinstance(rows, list)
+    contract = Address.from_hex(REAL[chain_id])
+    watched = events.Watched("real", contract, TREASURY)
+    places = owner_places()
+    assert len(places) == 7
+    expected, found = set(), set()
+    for row in rows:
+        topics = [Hash32.from_hex(topic) for topic in row["topics"]]
+        if row["address"] == str(contract) and str(topics[0]) in places:
+            expected.add((str(topics[1]), "0x" + str(topics[places[str(topics[0])]])[-40:]))
+        data, zero = bytes.fromhex(row["data"][2:]), Hash32(bytes(32))
+        log = Log(Address.from_hex(row["address"]), tuple(topics), data, 1, zero, zero, 0)
+        for touch in watched.touched(log):
+            assert watched.log_filter.matches(log)
+            assert isinstance(touch, AccountTouched)
+            if touch.key.wallet != TREASURY:
+                found.add((touch.key.unit, str(touch.key.wallet)))
+    assert found == expected
+    assert found
+    if receipt["case"] in DIRECT:
+        assert {wallet for _, wallet in found} == {receipt["sender"]}
