@@ -140,7 +140,7 @@ def _configure(chain: DevChain, comptroller: Address, oracle: Address, acm: Addr
 
 def _deploy_vai(chain: DevChain, comptroller: Address, acm: Address) -> tuple[Address, Address]:
     """Queue VAI and its controller; the token and the controller's proxy."""
-    vai = chain.deploy(ADMIN, venus_artifact("Tokens/VAI/VAI"), ("uint256",), 31337)
+    vai = chain.deploy(ADMIN, venus_artifact("Tokens/VAI/VAI"), ("uint256",), 31337)  # for permits alone
     controller = chain.deploy(ADMIN, venus_artifact("Tokens/VAI/VAIUnitroller"))
     code = chain.deploy(ADMIN, venus_artifact("Tokens/VAI/VAIController"))
     chain.execute(ADMIN, controller, "_setPendingImplementation(address)", code)

@@ -19,6 +19,7 @@ from app.protocols.compound_v2.legs import oracle_price
 from app.protocols.compound_v2.raw import unpack_debt
 from app.protocols.compound_v2.rules import VENUS_CORE
 from app.protocols.compound_v2.state import CompoundState
+from devnet.assets import LIQUIDITY_PROVIDER
 from devnet.codec import call_data
 from devnet.venus_life import VenusLife
 from devnet.world import World
@@ -269,3 +270,40 @@ def test_a_debt_is_read_as_the_very_pair_the_contract_stores(world: World) -> No
         if p.market == str(market)
     ]
     assert unpack_debt(debt)[1] < unpack_debt(rebased)[1]
+
+
+@pytest.mark.parametrize("kind", ["repay", "add"])
+def test_a_remedy_carried_out_ends_the_shortfall_and_one_unit_less_does_not(world: World, kind: str) -> None:
+    for symbol, hundredths in HARD_TIMES.items():
+        world.set_price(symbol, world.prices()[symbol] * hundredths // 100)
+    state = calibrated(world, read_state(world))
+    later = world.timestamp + 12
+    priced = state.at(later, world.block_number + 1)
+    everyone = [market.address for market in life_of(world).venus.markets.values()]
+    checked = 0
+    for account in read_accounts(world, state):
+        offered = priced.restoration(account, 10**18)
+        for remedy in (offered.repay if kind == "repay" else offered.add_collateral)[:1]:
+            checked += 1
+            act = "repayBorrowBehalf(address,uint256)" if kind == "repay" else "mintBehalf(address,uint256)"
+            for less in (0, 1):
+                snapshot = world.chain.client.text("evm_snapshot")
+                for market in everyone:
+                    world.chain.execute(LIQUIDITY_PROVIDER, market, "accrueInterest()")
+                market, amount = Address.from_hex(remedy.market), remedy.assets - less
+                world.chain.execute(LIQUIDITY_PROVIDER, market, act, account.key.wallet, amount)
+                world.chain.mine(later)
+                (truth,) = drive_all(world, [state.read_truth(account.key)])
+                world.chain.client.call("evm_revert", snapshot)
+                world.chain.resync()
+                assert truth is not None
+                assert bool(truth[1]) == bool(less)
+    assert checked > 4
+
+
+def test_what_makes_venus_different_is_in_the_population(world: World) -> None:
+    accounts = read_accounts(world, read_state(world))
+    assert any(account.params[0] for account in accounts), "an account in a pool of its own terms"
+    assert any(account.params[1] for account in accounts), "minted VAI"
+    assert any(p.supplied_raw and not p.is_collateral for account in accounts for p in account.positions)
+    assert any(p.supplied_raw and p.borrowed_raw for account in accounts for p in account.positions)

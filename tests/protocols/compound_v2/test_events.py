@@ -146,6 +146,6 @@ def test_what_does_not_have_its_events_shape_touches_everything() -> None:
         assert WATCHED.touched(make_log(USD.token, [borrow], data)) == (ConfigurationTouched(),)
 
 
-def test_the_known_topics_are_those_of_the_facts() -> None:
+def test_the_filter_asks_for_the_known_topics_of_every_contract() -> None:
     assert set(map(str, WATCHED.log_filter.topics0)) >= {TRANSFER, *DEBTOR_WORD}
     assert WATCHED.log_filter.addresses >= {COMPTROLLER, CONTROLLER, ETH.token}
