@@ -82,7 +82,13 @@ AAVE_V3_6 = Unit(
 )
 MORPHO_BLUE = Unit(
     name="morpho-blue",
-    entries=("morpho/src/Morpho.sol", "morpho/src/mocks/IrmMock.sol", "own/FeedOracle.sol", "own/MorphoLens.sol"),
+    entries=(
+        "morpho/src/Morpho.sol",
+        "morpho/src/mocks/IrmMock.sol",
+        "own/DriftingIrm.sol",
+        "own/FeedOracle.sol",
+        "own/MorphoLens.sol",
+    ),
     roots={"morpho/": "morpho-blue:", "own/": "devnet:contracts"},
     evm_version="paris",
     compiler="solc-0.8.19",

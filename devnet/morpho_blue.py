@@ -33,15 +33,16 @@ class Terms:
     collateral: str
     lltv: int
     fee: int = 0
-    interest: bool = True
+    model: str | None = "IrmMock"
+    """Contract of the rate model; None: debts bear no interest."""
 
 
 TERMS = (
-    Terms("USDC", "WETH", 860 * WAD // 1000, fee=WAD // 10),
+    Terms("USDC", "WETH", 860 * WAD // 1000, fee=WAD // 10, model="DriftingIrm"),
     Terms("USDC", "WBTC", 860 * WAD // 1000),
     Terms("WETH", "wstETH", 945 * WAD // 1000, fee=WAD // 4),
-    Terms("DAI", "LINK", 625 * WAD // 1000),
-    Terms("USDT", "WETH", 915 * WAD // 1000, interest=False),
+    Terms("DAI", "LINK", 625 * WAD // 1000, model="DriftingIrm"),
+    Terms("USDT", "WETH", 915 * WAD // 1000, model=None),
 )
 
 
@@ -84,13 +85,14 @@ class MorphoBlue:
 
 
 def deploy(chain: DevChain, tokens: Mapping[str, Token], network: str) -> MorphoBlue:
-    """Deploy the contract, its mock rate model, an oracle a market, and create the markets; takes two blocks."""
+    """Deploy the contract, two rate models, an oracle a market, and create the markets; takes two blocks."""
     codes = compiled(MORPHO_BLUE)
     morpho = chain.deploy(ADMIN, codes["Morpho"], ("address",), ADMIN)
-    irm = chain.deploy(ADMIN, codes["IrmMock"])
+    models: dict[str | None, Address] = {name: chain.deploy(ADMIN, codes[name]) for name in ("IrmMock", "DriftingIrm")}
+    models[None] = ZERO_ADDRESS
     lens = chain.deploy(ADMIN, codes["MorphoLens"])
     start_block = chain.mine().number
-    for model in (irm, ZERO_ADDRESS):
+    for model in models.values():
         chain.execute(ADMIN, morpho, "enableIrm(address)", model)
     for lltv in sorted({terms.lltv for terms in TERMS}):
         chain.execute(ADMIN, morpho, "enableLltv(uint256)", lltv)
@@ -101,8 +103,7 @@ def deploy(chain: DevChain, tokens: Mapping[str, Token], network: str) -> Morpho
         numbers = (collateral.feed, loan.feed, collateral.decimals, loan.decimals)
         types = ("address", "address", "uint256", "uint256")
         oracle = chain.deploy(ADMIN, codes["FeedOracle"], types, *numbers)
-        model = irm if terms.interest else ZERO_ADDRESS
-        params = (loan.address, collateral.address, oracle, model, terms.lltv)
+        params = (loan.address, collateral.address, oracle, models[terms.model], terms.lltv)
         chain.execute(ADMIN, morpho, f"createMarket({PARAMS})", params)
         if terms.fee:
             chain.execute(ADMIN, morpho, f"setFee({PARAMS},uint256)", params, terms.fee)

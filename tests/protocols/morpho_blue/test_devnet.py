@@ -136,8 +136,9 @@ def test_the_rules_are_confirmed_by_the_contract(world: World) -> None:
 
 
 def test_accrued_totals_are_what_the_contract_stores_when_it_accrues(world: World) -> None:
-    state = followed_state(world)
     later = world.timestamp + 40 * 24 * 3600
+    world.chain.mine(later)
+    state = followed_state(world)
     for market in life_of(world).deployed.markets:
         data = call_data(f"accrueInterest({PARAMS})", market.params)
         world.chain.send(PAYER, life_of(world).deployed.address, data, gas=1_000_000)
