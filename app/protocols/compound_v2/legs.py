@@ -53,6 +53,7 @@ class Totals:
     requirement: int
     """Debts, minted VAI included."""
     borrowing_power: int
+    """At the oracle's own prices; Venus bounds them more tightly for new debts while they move fast."""
 
 
 def pool_of(accrued: Accrued, snapshot: AccountSnapshot) -> int:
