@@ -7,14 +7,17 @@ back and forth within a stretch of prices; the price found is a turn of that str
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from app.domain.risk import Direction, LiquidationPrice
 from app.domain.units import WAD, div_truncated
-from app.protocols.boundary import least_unbounded
+from app.protocols.boundary import least, least_unbounded
 from app.protocols.compound_v2.accrual import Accrued
 from app.protocols.compound_v2.legs import SHOWN_DECIMALS, Leg, Totals, is_below, oracle_price, shown_price
 
 MAX_PRICE = 2**160
 """No price beyond this is looked at."""
+_SLACK = 256
 
 
 def liquidation_price(accrued: Accrued, leg: Leg, totals: Totals) -> LiquidationPrice | None:
@@ -34,14 +37,25 @@ def liquidation_price(accrued: Accrued, leg: Leg, totals: Totals) -> Liquidation
     now = shown_price(row.price, decimals)
     turned = is_below(totals.capacity, totals.requirement, WAD)
     direction = Direction.FALL if net > 0 else Direction.RISE
+    # where the two meet when nothing is rounded; the turn is close by
+    meeting = (rest_requirement - rest_capacity) * WAD**3 // net
+    guess = shown_price(meeting, decimals) if meeting > 0 else now
     found: int | None
     if (direction is Direction.FALL) != turned:  # the turn lies below
         lowest: int = 10 ** max(0, decimals - SHOWN_DECIMALS)
-        steps = least_unbounded(lambda away: liquidatable(now - away) != turned, 0, now - lowest)
+        steps = _nearest(lambda away: liquidatable(now - away) != turned, 0, now - lowest, now - guess)
         found = None if steps is None else now - steps + (1 if turned else 0)
     else:
-        steps = least_unbounded(lambda away: liquidatable(now + away) != turned, 1, MAX_PRICE - now)
+        steps = _nearest(lambda away: liquidatable(now + away) != turned, 1, MAX_PRICE - now, guess - now)
         found = None if steps is None else now + steps - (1 if turned else 0)
     if found is None or not now:
         return None
     return LiquidationPrice(leg.listing.code, direction, found, div_truncated((found - now) * WAD, now))
+
+
+def _nearest(turned: Callable[[int], bool], first: int, last: int, guess: int) -> int | None:
+    """The first step in first..last that holds, by bisection from somewhat before `guess`."""
+    low = min(max(first, guess - _SLACK), last)
+    if low > first and turned(low):
+        return least(turned, first, low)
+    return least_unbounded(turned, low, last)
