@@ -17,7 +17,8 @@ def assess(book: Book, stored: Book, confirmation: Confirmation, snapshot: Accou
     """The account's numbers, verdict and liquidation prices; UNKNOWN with the reasons when a needed read failed.
 
     Verdict and numbers are by accrued interest (`book`), as a liquidation would find them; `stored` is asked only
-    for whether the contract's own view says otherwise.
+    for whether the contract's own view says otherwise. A missing price of anything held makes the account UNKNOWN,
+    also where the contract would not get to it because what comes before carries the debt: no number is half-known.
     """
     if confirmation.failed:
         return RiskAssessment(RiskStatus.UNKNOWN, (_unconfirmed(confirmation),))
@@ -91,7 +92,7 @@ def _reasons(
         detail = "the rules of Compound V3 were not compared with this contract on any account yet"
         yield Reason("rules_unchecked", detail)
     liquidatable = status is RiskStatus.LIQUIDATABLE
-    if view_carries(stored.raw, stored, snapshot, borrowing=False) is liquidatable:
+    if view_carries(stored, snapshot, borrowing=False) is liquidatable:
         yield Reason(
             "interest_not_accrued",
             "isLiquidatable still says otherwise: it leaves out the interest since the last accrual, which a"

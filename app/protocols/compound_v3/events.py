@@ -1,9 +1,9 @@
 """Which logs matter, and whom they touch.
 
-One kind of change makes no log at all: a transfer of base from one debt to another writes both principals in
-silence, because `Transfer` tells only of what is supplied. Nothing here can see it; such accounts have to be read
-again on a rhythm. What it does leave is an accrual: `totalsBasic().lastAccrualTime` moves in its block. The totals
-themselves do not give it away, since one debt grows by what the other shrinks.
+One kind of change makes no log: what `transfer` takes from or adds to a debt is written to the principal in silence,
+because the Comet's `Transfer` tells only of what is supplied. Nothing here can see it; accounts with a debt have to be
+read again on a rhythm. It does leave an accrual: `totalsBasic().lastAccrualTime` is its block's time. The totals give
+it away only where the other side is a supplier: between two debts one grows by what the other shrinks, to a unit.
 
 A repayment makes `Supply` without `Transfer`. Signatures: CometMainInterface; `Upgraded` is ERC-1967's.
 """

@@ -136,7 +136,7 @@ def is_below(capacity: int, requirement: int, target_wad: int) -> bool:
     return bool(requirement) and capacity * WAD < target_wad * requirement
 
 
-def view_carries(raw: Raw, book: Book, snapshot: AccountSnapshot, *, borrowing: bool) -> bool | None:
+def view_carries(book: Book, snapshot: AccountSnapshot, *, borrowing: bool) -> bool | None:
     """What the contract's loop over the collaterals decides: whether they carry the debt, for borrowing or against
     liquidation. None where that loop reverts: a price is missing that it gets to. It ends as soon as the debt is
     carried, so a price further on may be missing.
@@ -148,7 +148,7 @@ def view_carries(raw: Raw, book: Book, snapshot: AccountSnapshot, *, borrowing: 
         return None
     liquidity = -(owed * book.base_price // book.base_scale)
     held = {position.market: position.supplied_raw for position in snapshot.positions if position.is_collateral}
-    for collateral in raw.collaterals:
+    for collateral in book.raw.collaterals:
         if collateral.code not in held:
             continue
         if liquidity >= 0:

@@ -66,9 +66,9 @@ class CometPrices(PricedState):
     def truth(self, snapshot: AccountSnapshot) -> Truth | None:
         """isLiquidatable and isBorrowCollateralized (1 is true) by the stored indices, borrowBalanceOf and balanceOf
         by the accrued ones; None where one of them reverts."""
-        raw, stored, indices = self._stored.raw, self._stored, self._book.indices
-        safe = view_carries(raw, stored, snapshot, borrowing=False)
-        collateralized = view_carries(raw, stored, snapshot, borrowing=True)
+        stored, indices = self._stored, self._book.indices
+        safe = view_carries(stored, snapshot, borrowing=False)
+        collateralized = view_carries(stored, snapshot, borrowing=True)
         if safe is None or collateralized is None or indices is None:
             return None
         supplied = next((p.supplied_raw for p in snapshot.positions if p.market == self._book.base_code), 0)

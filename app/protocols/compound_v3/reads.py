@@ -48,7 +48,8 @@ def read_raw(deployment: Deployment, previous: Raw | None = None) -> ReadPlan[Ra
         raise Refused(_fault(deployment, "the number of its collaterals", count))
     known = previous.collaterals if previous is not None else ()
     wanted = min(len(known) if number is None else number, MAX_COLLATERALS)
-    infos = yield [ContractCall(comet, calls.GET_ASSET_INFO + uint_word(index)) for index in range(wanted)]
+    questions = [ContractCall(comet, calls.GET_ASSET_INFO + uint_word(index)) for index in range(wanted)]
+    infos = (yield questions) if questions else ()
     collaterals = _collaterals(deployment, infos, known if previous is not None else None)
     base, collaterals, description = yield from _described(base, collaterals)
     raw = Raw(base, collaterals, _curves(curves), UNKNOWN_CURRENCY, None, {})

@@ -43,6 +43,11 @@ def test_a_comet_is_read_from_its_address_alone() -> None:
     assert read_state(FakeContracts(raw)).raw == raw
 
 
+def test_a_comet_without_any_collateral_is_one_too() -> None:
+    raw = replace(make_raw(), collaterals=(), prices={BASE: 10**8})
+    assert read_state(FakeContracts(raw)).raw == raw
+
+
 def test_an_account_costs_one_call_and_one_more_for_each_collateral_it_holds() -> None:
     account = snapshot(-5, {WETH: 7, LAST: 8})
     contracts, asked = FakeContracts(make_raw(), {KEY.wallet: account}), []

@@ -111,8 +111,7 @@ def test_amounts_in_an_assessment_are_the_balances_the_contract_states() -> None
         assert shown == (int(vector["truth"]["borrowBalanceOf"]), int(vector["truth"]["balanceOf"]))
 
 
-def test_a_prediction_of_the_next_recorded_block_by_price_alone_is_proven_by_the_contract() -> None:
-    """Where the contract let `absorb` through, the price of each collateral held is at or below its turn."""
+def test_the_recorded_price_is_past_its_turn_exactly_where_absorb_went_through() -> None:
     proven = 0
     for vector in recorded()[1]:
         priced = state_of(vector).at(int(vector["timestamp"]), int(vector["block"]))
