@@ -124,13 +124,16 @@ class _Questions:
         self._results = results
 
     def decode(self, market: BlueMarket) -> BlueMarket:
-        """The market with its answers. A rate and a price nobody needs any more are None again."""
+        """The market with its answers. A rate and a price nobody needs any more are None again.
+
+        A rate for totals that turned out to be others stands until the second round, which asks again.
+        """
         totals, rate, price = market.totals, market.rate_wad, market.price
         if (answer := self._result(market, "totals")) is not None:
             words = decode_words(answer, _TOTALS_WORDS)
             totals, rate, price = None if words is None else Totals(*words), None, None
         after = replace(market, totals=totals)
-        if (answer := self._result(market, "rate")) is not None and market.totals == totals:
+        if (answer := self._result(market, "rate")) is not None:
             rate = decode_uint(answer)
         if (answer := self._result(market, "price")) is not None:
             price = decode_uint(answer)
