@@ -9,6 +9,9 @@ from app.protocols.compound_v3.raw import PRICE_DECIMALS
 UNKNOWN_CURRENCY = "unknown"
 """Values are exact all the same, but nobody may take them for US dollars."""
 
+MAX_BYTES = 32
+"""What a record holds."""
+
 _QUOTE = re.compile(r"/\s*([A-Za-z0-9]{2,10})\b")
 
 
@@ -21,6 +24,7 @@ def price_currency(description: str | None, base_symbol: str, base_price: int | 
     quotes: list[str] = _QUOTE.findall(description or "")
     if quotes:
         return quotes[-1]
-    if description and "constant" in description.lower() and base_price == 10**PRICE_DECIMALS:
+    constant = "constant" in (description or "").lower() and base_price == 10**PRICE_DECIMALS
+    if constant and len(base_symbol.encode()) <= MAX_BYTES:
         return base_symbol
     return UNKNOWN_CURRENCY

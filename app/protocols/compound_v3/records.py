@@ -36,7 +36,7 @@ def to_records(deployment_id: str, raw: Raw, confirmation: Confirmation) -> Iter
 
     base = raw.base.terms
     yield record("listing", "", _number(raw.base.asset), *(_number(one.asset) for one in raw.collaterals))
-    yield record("currency", "", int.from_bytes(raw.currency.encode()[:32], "big"))
+    yield record("currency", "", int.from_bytes(raw.currency.encode(), "big"))
     yield record("rules", "", confirmation.samples, confirmation.matches)
     yield record("base", "", *(_UNREAD if base is None else (_number(base.feed), base.scale)))
     curves = raw.curves

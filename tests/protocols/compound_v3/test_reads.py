@@ -172,6 +172,11 @@ def test_values_are_counted_in_what_the_base_feed_says(
     assert price_currency(description, "WETH", price) == currency
 
 
+def test_a_symbol_no_record_can_hold_is_no_currency() -> None:
+    assert price_currency("Constant price feed", "₮" * 10, 10**8) == "₮" * 10
+    assert price_currency("Constant price feed", "₮" * 11, 10**8) == "unknown"
+
+
 def test_a_comet_priced_in_its_own_base_asset_says_so_and_keeps_saying_so() -> None:
     state = read_state(FakeContracts(make_raw(base_price=10**8), description="Constant price feed"))
     assert state.value_currency == state.raw.base.symbol
