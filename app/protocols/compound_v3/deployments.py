@@ -1,11 +1,10 @@
 """The Comets this project knows.
 
-Addresses: `deployments/*/roots.json` of compound-finance/comet, those of the Ethereum WETH, Arbitrum USDC.e, Optimism
-USDC and Optimism USDT markets as several public address lists agree on; the Ethereum, Optimism WETH, Polygon and Base
-USDC ones are also the emitters in the public receipts of the tests. Start blocks: that of the chain's Configurator in
-the Messari subgraph configurations, rounded down because a chain's first Comet is some blocks older than its
-Configurator; 0 where none was found, which only makes the first search of old logs longer. There is none on BNB Chain
-and Avalanche.
+Addresses: the protocol's own list of official markets (the ENS record v3-official-markets, as the migrations in
+compound-finance/comet state it) and `deployments/*/roots.json` there; the USDC ones of Ethereum, Polygon and Base and
+the WETH one of Optimism are also the emitters in the public receipts of the tests. Start blocks: that of the chain's
+Configurator in the Messari subgraph configurations, rounded down, because on Arbitrum the first Comet is known to be
+28 blocks older than the Configurator; 0 where none was found, which only makes the first search of old logs longer.
 """
 
 from __future__ import annotations
