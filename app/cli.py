@@ -157,18 +157,24 @@ def devnet(
 
 @app.command()
 def protocols() -> None:
-    """List every deployment this installation knows: where it is, and from which block it is followed."""
+    """List every deployment this installation knows: where it is, and from which block it is followed.
+
+    Those marked "if named" are followed only when DEPLOYMENTS names them: they are known, but not yet tried on their
+    real chain to the standard of the others.
+    """
     settings = load_settings()
     from app import wiring
 
     table = Table(title="Deployments", header_style="bold")
     for column in ("id", "chain", "from block"):
         table.add_column(column, justify="right" if column == "from block" else "left", no_wrap=True)
+    table.add_column("followed", no_wrap=True)
     table.add_column("contract", overflow="fold")
     for deployment in wiring.known_deployments(settings):
         chain = f"{chain_spec(deployment.chain_id).name} ({deployment.chain_id})"
         start = f"{deployment.start_block:,}" if deployment.start_block else "genesis"
-        table.add_row(deployment.id, chain, start, str(deployment.address))
+        followed = "if named" if deployment.on_request else "yes"
+        table.add_row(deployment.id, chain, start, followed, str(deployment.address))
     console.print(table)
 
 

@@ -62,12 +62,17 @@ def known_deployments(settings: Settings) -> list[Deployment]:
 
 
 def followed_deployments(settings: Settings, chain_id: int) -> list[Deployment]:
-    """The known deployments of one chain, searched for accounts from FROM_BLOCK_<chain id> on if that is set.
+    """The known deployments of one chain that are followed: those named in DEPLOYMENTS, or else all but those that
+    are followed on request only. They are searched for accounts from FROM_BLOCK_<chain id> on if that is set.
 
     Raises:
         Refused: there is none, so following that chain would do nothing.
     """
-    found = [deployment for deployment in known_deployments(settings) if deployment.chain_id == chain_id]
+    found = [
+        deployment
+        for deployment in known_deployments(settings)
+        if deployment.chain_id == chain_id and (settings.deployments or not deployment.on_request)
+    ]
     if not found:
         raise Refused(f"RPC_URL_{chain_id}: no deployment is known on chain {chain_id}; see `waterline protocols`")
     from_block = settings.require_chain(chain_id).from_block

@@ -60,3 +60,12 @@ def test_from_block_moves_where_the_search_for_accounts_begins(tmp_path: Path) -
     assert deployment.start_block == 77
     (unmoved,) = followed_deployments(settings_with(tmp_path, MINE), 31337)
     assert unmoved.start_block == 5
+
+
+def test_what_is_followed_on_request_only_has_to_be_named(tmp_path: Path) -> None:
+    chain = {"RPC_URL_1": "http://127.0.0.1:1"}
+    by_default = {deployment.id for deployment in followed_deployments(settings_with(tmp_path, **chain), 1)}
+    assert "aave-v3-ethereum" in by_default
+    assert "compound-v2-ethereum" not in by_default
+    named = settings_with(tmp_path, DEPLOYMENTS="compound-v2-ethereum", **chain)
+    assert {deployment.id for deployment in followed_deployments(named, 1)} == {"compound-v2-ethereum"}

@@ -161,7 +161,7 @@ async def _at_blocks_of(session: ReadSession, context: ReadContext, directory: D
         chains[chain_id] = ChainAt(
             chain_id, chain.status, block, as_of_past(chain_id, chain.status, block, number, now)
         )
-    return Directory(directory.deployments, chains)
+    return replace(directory, chains=chains)
 
 
 def _page(

@@ -23,6 +23,7 @@ from app.store.chains import ChainStatus, load_chains
 from app.store.deployments import load_deployments
 from app.store.engine import Database, ReadSession
 from app.store.markets import load_markets, load_records
+from app.store.progress import load_unsearched
 from app.valuation.assess import StateAt, restore_at
 from app.valuation.ranking import Ranking
 
@@ -65,6 +66,8 @@ class Following:
 
     deployments: tuple[Deployment, ...]
     statuses: Mapping[int, ChainStatus]
+    unsearched: Mapping[int, int]
+    """By chain: old blocks still to be searched for accounts."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,8 @@ class ReadContext:
     async def _read_following(self, session: ReadSession) -> Following:
         now = time.monotonic()
         statuses = {status.chain_id: status for status in await load_chains(session)}
-        following = Following(tuple(await load_deployments(session)), statuses)
+        deployments = tuple(await load_deployments(session))
+        following = Following(deployments, statuses, await load_unsearched(session))
         self._following[:] = [(now, following)]
         return following
 

@@ -89,6 +89,7 @@ WALLET: dict[str, Any] = {
         "worst_health_factor": "1.245000000000000000",
     },
     "accounts": [_ACCOUNT],
+    "scan_remaining_blocks": 0,
 }
 
 _PLACE = {"deployment_id": "aave-v3-ethereum", "chain_id": 1, "protocol": "aave-v3"}
@@ -206,9 +207,11 @@ STATUS: dict[str, Any] = {
             "lag_seconds": 7,
             "observed_seconds_ago": 6,
             "pending_reads": 0,
+            "unread_accounts": 0,
             "scan_remaining_blocks": 0,
             "stale": False,
             "stale_reason": None,
+            "not_ready_reason": None,
         }
     ],
 }

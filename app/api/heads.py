@@ -35,6 +35,8 @@ class Directory:
     deployments: Mapping[str, Deployment]
     chains: Mapping[int, ChainAt]
     """By chain id, ascending: all that are followed, or the one that was asked for."""
+    unsearched: int
+    """Old blocks of these chains still to be searched for accounts."""
 
     @property
     def blocks(self) -> dict[int, StoredBlock]:
@@ -98,7 +100,8 @@ def directory_at(
 
 
 def _directory(following: Following, chains: Mapping[int, ChainAt]) -> Directory:
-    return Directory({d.id: d for d in following.deployments if d.chain_id in chains}, chains)
+    unsearched = sum(following.unsearched.get(chain_id, 0) for chain_id in chains)
+    return Directory({d.id: d for d in following.deployments if d.chain_id in chains}, chains, unsearched)
 
 
 async def load_stored(session: ReadSession, chain_id: int, number: int, head: StoredBlock | None) -> StoredBlock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -75,7 +76,11 @@ def narrowed(directory: Directory, deployment_id: str | None) -> Directory:
     if deployment is None:
         names = ", ".join(sorted(directory.deployments)[:20]) or "none yet"
         raise ApiProblem(UNKNOWN_DEPLOYMENT, f"deployment_id: not followed here; those that are: {names}")
-    return Directory({deployment.id: deployment}, {deployment.chain_id: directory.chains[deployment.chain_id]})
+    return replace(
+        directory,
+        deployments={deployment.id: deployment},
+        chains={deployment.chain_id: directory.chains[deployment.chain_id]},
+    )
 
 
 def _market(deployment: Deployment, market: Market, state: StateAt) -> MarketView:

@@ -154,6 +154,10 @@ class WalletView(View):
     chains: list[AsOf] = Field(description="Every chain that was looked at.")
     totals: WalletTotals
     accounts: list[AccountView] = Field(description="Riskiest first.")
+    scan_remaining_blocks: int = Field(
+        description="Old blocks of these chains still to be searched for accounts: while above 0, this wallet may have "
+        "accounts that are not known yet."
+    )
 
 
 class HistoryPoint(View):

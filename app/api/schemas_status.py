@@ -25,10 +25,12 @@ class ChainStatusView(View):
     blocks_behind: int | None
     lag_seconds: int | None
     observed_seconds_ago: int | None = Field(description="Age of the indexer's last sign of life.")
-    pending_reads: int
+    pending_reads: int = Field(description="Accounts whose state is to be read, or read again.")
+    unread_accounts: int = Field(description="Those among them of which nothing is known yet.")
     scan_remaining_blocks: int
     stale: bool
     stale_reason: str | None
+    not_ready_reason: str | None = Field(description="Why `ready` is false: stale, or old accounts still being found.")
 
 
 class StatusView(View):

@@ -61,7 +61,7 @@ async def get_ready(context: Context) -> Response:
         view = ReadyView(ready=False, reasons=[NotReady(chain_id=None, reason="the database is out of reach")])
         return _fresh(view, 503)
     reasons = [
-        NotReady(chain_id=chain.chain_id, reason=chain.stale_reason or "")
+        NotReady(chain_id=chain.chain_id, reason=chain.not_ready_reason or "")
         for chain in _required(context, status.chains)
         if not chain.ready
     ]
@@ -123,10 +123,13 @@ async def _chain(
     indexed = None if head is None else head.ref.number
     told = None if status is None else status.head_number
     as_of = as_of_head(chain_id, status, head, now)
+    unread = sum(each.unread_accounts for each in backlog.values())
+    unsearched = sum(each.scan_remaining_blocks for each in backlog.values())
+    not_ready = as_of.stale_reason or _incomplete(unsearched, unread)
     view = ChainStatusView(
         chain_id=chain_id,
         chain=as_of.chain,
-        ready=not as_of.stale,
+        ready=not_ready is None,
         head_number=told,
         head_timestamp=None if status is None else status.head_timestamp,
         safe_number=None if status is None else status.safe_number,
@@ -138,11 +141,20 @@ async def _chain(
         lag_seconds=as_of.lag_seconds,
         observed_seconds_ago=None if status is None else max(0, now - status.observed_at),
         pending_reads=sum(each.pending_reads for each in backlog.values()),
-        scan_remaining_blocks=sum(each.scan_remaining_blocks for each in backlog.values()),
+        unread_accounts=unread,
+        scan_remaining_blocks=unsearched,
         stale=as_of.stale,
         stale_reason=as_of.stale_reason,
+        not_ready_reason=not_ready,
     )
     return view, as_of
+
+
+def _incomplete(unsearched: int, unread: int) -> str | None:
+    """Why a chain whose head is followed does not have all its accounts yet."""
+    if not unsearched and not unread:
+        return None
+    return f"{unsearched} old blocks are still to be searched for accounts, {unread} accounts found still to be read"
 
 
 def _fresh(view: StatusView | HealthView | ReadyView, status: int = 200) -> Response:

@@ -64,7 +64,9 @@ async def get_wallet(
     target = parse_target(target_health_factor)
     kept = await _load(context, wallet.address, chain_id, block_number, target)
     view = kept.view
-    return answer(request, view, view.chains, volatile=view.totals.unknown_accounts, body=kept.body)
+    return answer(
+        request, view, view.chains, volatile=(view.totals.unknown_accounts, view.scan_remaining_blocks), body=kept.body
+    )
 
 
 async def load_wallet_view(
@@ -183,4 +185,5 @@ def _wallet_view(address: Address, directory: Directory, accounts: list[AccountA
             account_view(account, directory.deployments[account.key.deployment_id], as_of(account))
             for account in sorted_riskiest_first(accounts)
         ],
+        scan_remaining_blocks=directory.unsearched,
     )

@@ -24,6 +24,8 @@ class Deployment:
     """First block that can hold an event of this deployment; 0 when unknown (the scan is then just longer)."""
     contracts: Mapping[str, Address] = field(default_factory=dict)
     """Further roots by the adapter's own role names, e.g. `pool_addresses_provider`."""
+    on_request: bool = False
+    """Followed only when it is named: known, but not yet tried on its real chain to the standard of the others."""
 
 
 @dataclass(frozen=True, slots=True)

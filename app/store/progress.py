@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Integer, bindparam, func, literal_column, select, true
+from sqlalchemy import BigInteger, Integer, bindparam, exists, func, literal_column, not_, select, true
 from sqlalchemy import column as named
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -37,12 +37,26 @@ _pending = (
     .where(account_due.c.deployment_id == deployments.c.id, account_due.c.read_at_block_id.is_(None))
     .scalar_subquery()
 )
+_unread = (
+    select(func.count())
+    .where(
+        account_due.c.deployment_id == deployments.c.id,
+        account_due.c.read_at_block_id.is_(None),
+        not_(exists().where(account_states.c.account_id == account_due.c.account_id)),
+    )
+    .scalar_subquery()
+)
 _unsearched = (
     select(func.coalesce(func.sum(log_scans.c.to_block - log_scans.c.from_block + 1), 0).cast(BigInteger))
     .where(log_scans.c.deployment_id == deployments.c.id)
     .scalar_subquery()
 )
-_BACKLOG = Query(select(deployments.c.slug, _pending, _unsearched).where(deployments.c.chain_id == _CHAIN))
+_UNSEARCHED = Query(
+    select(deployments.c.chain_id, func.sum(log_scans.c.to_block - log_scans.c.from_block + 1).cast(BigInteger))
+    .select_from(log_scans.join(deployments, deployments.c.id == log_scans.c.deployment_id))
+    .group_by(deployments.c.chain_id)
+)
+_BACKLOG = Query(select(deployments.c.slug, _pending, _unread, _unsearched).where(deployments.c.chain_id == _CHAIN))
 
 
 _first_record = (
@@ -100,6 +114,8 @@ class DeploymentBacklog:
 
     pending_reads: int
     """Accounts whose state is to be read (again)."""
+    unread_accounts: int
+    """Those among them that were never read: nothing is known of them yet."""
     scan_remaining_blocks: int
     """Old blocks whose logs are still to be searched for accounts."""
 
@@ -122,7 +138,13 @@ async def load_heads(session: ReadSession, chain_ids: Collection[ChainId]) -> di
     return {row[1]: stored_block(row) for row in rows}
 
 
+async def load_unsearched(session: ReadSession) -> dict[ChainId, int]:
+    """Old blocks still to be searched for accounts, of each chain that has any, over its deployments."""
+    rows = await session.rows(_UNSEARCHED)
+    return {chain_id: unsearched for chain_id, unsearched in rows}  # noqa: C416 - rows are tuples of Any
+
+
 async def load_deployment_backlogs(session: ReadSession, chain_id: ChainId) -> dict[str, DeploymentBacklog]:
     """The backlog of every deployment of a chain, by deployment id. It counts: not for hot paths."""
     rows = await session.rows(_BACKLOG, chain_id=chain_id)
-    return {slug: DeploymentBacklog(pending, unsearched) for slug, pending, unsearched in rows}
+    return {slug: DeploymentBacklog(*counts) for slug, *counts in rows}

@@ -110,7 +110,8 @@ def assess_account(
 ) -> AccountAssessment:
     """The verdict on one account with everything around it. Never raises for what merely is not known."""
     if isinstance(account, NotYetRead):
-        return _unknown(account.key, state, None, "not_read_yet", "found in the logs; its state is read soon")
+        what = "found in the logs; its state had not been read at this block"
+        return _unknown(account.key, state, None, "not_read_yet", what)
     if isinstance(account, Unreadable):
         return _unknown(account.key, state, account.block_number, "account_unreadable", account.reason)
     if state is None:

@@ -109,9 +109,11 @@ async def test_status_tells_all_of_a_chain(site: Site) -> None:
                 "lag_seconds": 11,
                 "observed_seconds_ago": 8,
                 "pending_reads": 0,
+                "unread_accounts": 0,
                 "scan_remaining_blocks": 0,
                 "stale": False,
                 "stale_reason": None,
+                "not_ready_reason": None,
             }
         ],
     }
@@ -214,3 +216,18 @@ async def test_metrics_have_base_units_and_never_a_wallet(site: Site) -> None:
     assert counted + '"422"} 1.0' in answer.text
     assert 'route="none",status="404"} 1.0' in answer.text
     assert not re.search("0x[0-9a-fA-F]{3}", answer.text)
+
+
+async def test_while_old_blocks_are_searched_nothing_is_ready_and_every_wallet_says_so(site: Site) -> None:
+    await site.register()
+    await site.commit(3)
+    await site.observe(3)
+    async with site.database.write() as session:
+        await plan_scan(session, ScanRange("pond-devnet", 1, 2))
+    answer = await site.get("/ready")
+    assert answer.status_code == 503
+    assert "2 old blocks are still to be searched" in answer.text
+    wallet = (await site.get(f"/v1/wallets/{'0x' + '11' * 20}")).json()
+    assert wallet["accounts"] == []
+    assert wallet["scan_remaining_blocks"] == 2
+    assert wallet["as_of"]["stale"] is False

@@ -221,6 +221,7 @@ def wallet(*accounts: AccountView, **overrides: Any) -> WalletView:
         "chains": list(chains.values()),
         "totals": totals(list(accounts)),
         "accounts": list(accounts),
+        "scan_remaining_blocks": 0,
     }
     return WalletView.model_validate(values | overrides)
 

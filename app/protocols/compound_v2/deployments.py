@@ -15,7 +15,7 @@ SLUG = "compound-v2"
 
 
 def _deployment(name: str, label: str, chain_id: ChainId, comptroller: str, start_block: int) -> Deployment:
-    return Deployment(name, chain_id, SLUG, label, Address.from_hex(comptroller), start_block)
+    return Deployment(name, chain_id, SLUG, label, Address.from_hex(comptroller), start_block, on_request=True)
 
 
 DEPLOYMENTS = (

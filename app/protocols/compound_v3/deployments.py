@@ -56,6 +56,7 @@ def _deployment(chain_id: ChainId, base: str, comet: str) -> Deployment:
         name=f"Compound V3 {base} {chain}",
         address=Address.from_hex(comet),
         start_block=start_block,
+        on_request=True,  # a transfer of the base asset between borrowers names nobody in a log: not re-read yet
     )
 
 
