@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 DEVNET_CHAIN_ID = 31337
 _READY_SECONDS = 180
+_DEMO_PREFIX = "waterline-demo-"
 _DEMO_FILES = ("deployments.json", "guide.json", "followed")
 
 
@@ -61,16 +63,12 @@ async def demo(settings: Settings, console: Console) -> int:
     """A local chain with the real contracts, followed and served, out of a folder that is removed at the end."""
     _require_free_port(settings.host, settings.port, "PORT")
     _require_free_port("127.0.0.1", settings.devnet_port, "DEVNET_PORT")
-    with tempfile.TemporaryDirectory(prefix="waterline-demo-", ignore_cleanup_errors=True) as folder:
+    _remove_left_behind()
+    with tempfile.TemporaryDirectory(prefix=_DEMO_PREFIX, ignore_cleanup_errors=True) as folder:
+        (Path(folder) / "pid").write_text(str(os.getpid()))
         os.chmod(folder, 0o711)  # noqa: S103 - the database server's own user has to pass through, not to list
         deployments_file, guide_file, followed_file = (Path(folder) / name for name in _DEMO_FILES)
-        environ = environment_with(
-            DEPLOYMENTS="",
-            DEPLOYMENTS_FILE="",
-            LOG_LEVEL=settings.log_level if "log_level" in settings.model_fields_set else "WARNING",
-            **{f"RPC_URL_{DEVNET_CHAIN_ID}": f"http://127.0.0.1:{settings.devnet_port}"},
-            **{f"WS_URL_{DEVNET_CHAIN_ID}": f"ws://127.0.0.1:{settings.devnet_port}"},
-        )
+        environ = _demo_environment(settings)
         files = ("--deployments-file", deployments_file, "--guide-file", guide_file, "--history-after", followed_file)
         base_url = f"http://{settings.host}:{settings.port}"
 
@@ -126,6 +124,30 @@ async def _in_thread(work: Callable[[], T]) -> T:
         await asyncio.wait((working,))
         working.exception()  # taken notice of: whoever cancels does not care how it went
         raise
+
+
+def _demo_environment(settings: Settings) -> dict[str, str]:
+    """What the demo's processes are told: the local chain and nothing else, whatever else is configured here."""
+    other_chains = {
+        f"{name}_{chain_id}": "" for chain_id in settings.chains for name in ("RPC_URL", "WS_URL", "FROM_BLOCK")
+    }
+    own_chain = {
+        f"RPC_URL_{DEVNET_CHAIN_ID}": f"http://127.0.0.1:{settings.devnet_port}",
+        f"WS_URL_{DEVNET_CHAIN_ID}": f"ws://127.0.0.1:{settings.devnet_port}",
+    }
+    quiet = {} if "log_level" in settings.model_fields_set else {"LOG_LEVEL": "WARNING"}
+    return environment_with(**other_chains, **own_chain, **quiet, DEPLOYMENTS="", DEPLOYMENTS_FILE="", METRICS_PORT="")
+
+
+def _remove_left_behind() -> None:
+    """Remove the folders of demos that were killed before they could do so themselves."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_DEMO_PREFIX}*"):
+        try:
+            os.kill(int((folder / "pid").read_text()), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (OSError, ValueError):
+            continue  # somebody else's, or not known to be nobody's
 
 
 async def _migrate(url: SecretUrl) -> None:
