@@ -136,7 +136,8 @@ def _demo_environment(settings: Settings) -> dict[str, str]:
         f"WS_URL_{DEVNET_CHAIN_ID}": f"ws://127.0.0.1:{settings.devnet_port}",
     }
     quiet = {} if "log_level" in settings.model_fields_set else {"LOG_LEVEL": "WARNING"}
-    return environment_with(**other_chains, **own_chain, **quiet, DEPLOYMENTS="", DEPLOYMENTS_FILE="", METRICS_PORT="")
+    nothing_else = {"DEPLOYMENTS": "", "DEPLOYMENTS_FILE": "", "METRICS_PORT": ""}
+    return environment_with(**{**other_chains, **own_chain, **quiet, **nothing_else})
 
 
 def _remove_left_behind() -> None:
