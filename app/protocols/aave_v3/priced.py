@@ -13,8 +13,7 @@ from app.protocols.aave_v3.records import Confirmation
 from app.protocols.aave_v3.restoration import restore
 from app.protocols.base import PricedState, Truth
 
-_UNKNOWN = Health(RiskStatus.UNKNOWN, None, 0, 0)
-"""Its values are placeholders of the type: nobody shows them with this status."""
+_UNKNOWN = Health(RiskStatus.UNKNOWN, None, None, None)
 _NO_DEBT, _HEALTHY, _LIQUIDATABLE = RiskStatus.NO_DEBT, RiskStatus.HEALTHY, RiskStatus.LIQUIDATABLE
 _make_tuple = tuple.__new__
 # Looking a member up in its enum, and making a named tuple by name, take a fifth of the time of an account.
