@@ -9,6 +9,7 @@ from app.protocols.aave_v3.raw import Raw, Reserve
 from app.protocols.aave_v3.rules import Rules
 from app.protocols.abi import address_word, decode_uint, decode_words
 from app.protocols.base import Truth
+from app.protocols.rounds import describe
 
 _BORROWED, _COLLATERAL, _KNOWN = 1, 2, 4
 
@@ -28,9 +29,9 @@ def read_account(
     )
     bitmap, emode = decode_uint(flags), decode_uint(mode)
     if bitmap is None:
-        return Unreadable(key, block_number, f"getUserConfiguration {calls.describe(flags)}")
+        return Unreadable(key, block_number, f"getUserConfiguration {describe(flags)}")
     if emode is None:
-        return Unreadable(key, block_number, f"getUserEMode {calls.describe(mode)}")
+        return Unreadable(key, block_number, f"getUserEMode {describe(mode)}")
     wanted = _wanted(raw, bitmap, markets)
     if wanted is None:
         return Unreadable(key, block_number, "the account's flags name a reserve that could not be read")
@@ -52,7 +53,7 @@ def read_account(
     positions: list[LendingPosition] = []
     for result, call in zip(results, asked, strict=True):
         if type(result) is not Returned or len(result.data) != 32:
-            return Unreadable(key, block_number, f"balance at token {call.target} {calls.describe(result)}")
+            return Unreadable(key, block_number, f"balance at token {call.target} {describe(result)}")
     for reserve, uses in wanted:
         supplied = borrowed = 0
         if uses & (_COLLATERAL | _KNOWN):

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from app.domain.chain import Address, CallResult, Returned
 from app.protocols.aave_v3 import calls
-from app.protocols.aave_v3.calls import Round
 from app.protocols.aave_v3.raw import EMode
 from app.protocols.abi import decode_uint, decode_words, uint_word
+from app.protocols.rounds import Round
 
 CATEGORIES = range(1, 256)
 

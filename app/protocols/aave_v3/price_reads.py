@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from app.domain.chain import ZERO_ADDRESS, ReadPlan
 from app.protocols.aave_v3 import calls
-from app.protocols.aave_v3.calls import Round
 from app.protocols.aave_v3.raw import FeedForm, Indices, Price, Raw, Reserve
 from app.protocols.abi import address_array, address_word, decode_uint, decode_uint_array, decode_words
+from app.protocols.rounds import Round
 
 RESERVE_DATA_WORDS = 15
 

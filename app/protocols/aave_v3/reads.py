@@ -9,12 +9,12 @@ from app.domain.chain import ZERO_ADDRESS, Address, ReadPlan
 from app.domain.market import Deployment
 from app.errors import Refused
 from app.protocols.aave_v3 import calls
-from app.protocols.aave_v3.calls import Round
 from app.protocols.aave_v3.deployments import PROVIDER_ROLE
 from app.protocols.aave_v3.emode_reads import BitmapScan, CategoryScan, ModelProbe
 from app.protocols.aave_v3.price_reads import RESERVE_DATA_WORDS, decode_indices, read_prices
 from app.protocols.aave_v3.raw import FeedForm, Indices, Raw, Reserve, Roots
 from app.protocols.abi import address_word, decode_address, decode_text, decode_uint, decode_words, uint_word
+from app.protocols.rounds import Round, describe
 
 MAX_RESERVES = 128
 """Reserve ids are bit pairs of one 256-bit word."""
@@ -89,7 +89,7 @@ def _read_roots(deployment: Deployment, kept: Roots | None) -> ReadPlan[Roots]:
     def root(ticket: int, role: str, kept_address: Address | None) -> Address:
         address = decode_address(first[ticket]) or kept_address
         if address is None or address == ZERO_ADDRESS:
-            fault = "names none" if address is not None else calls.describe(first[ticket])
+            fault = "names none" if address is not None else describe(first[ticket])
             raise Refused(f"{where}: {PROVIDER_ROLE} {provider}, asked for the {role}, {fault}")
         return address
 
@@ -112,7 +112,7 @@ def _read_roots(deployment: Deployment, kept: Roots | None) -> ReadPlan[Roots]:
         unit = kept.base_unit if unit is None else unit
         currency = currency or kept.base_currency
     if revision is None:
-        fault = calls.describe(second[revision_ticket])
+        fault = describe(second[revision_ticket])
         raise Refused(f"{where}: pool {pool}, asked for POOL_REVISION, {fault}")
     if unit is None or currency is None or str(unit).rstrip("0") != "1":
         raise Refused(f"{where}: price oracle {oracle} states no base currency with a decimal unit")

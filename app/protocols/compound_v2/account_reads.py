@@ -10,9 +10,10 @@ from app.domain.market import Deployment
 from app.protocols.abi import address_word, decode_uint, decode_words
 from app.protocols.base import Truth
 from app.protocols.compound_v2 import calls
-from app.protocols.compound_v2.calls import Round, decode_addresses, describe
+from app.protocols.compound_v2.calls import decode_addresses
 from app.protocols.compound_v2.raw import Raw, pack_debt, unpack_debt
 from app.protocols.compound_v2.rules import Rules
+from app.protocols.rounds import Round, describe
 
 
 def read_account(

@@ -7,9 +7,9 @@ from dataclasses import replace
 from app.domain.chain import ZERO_ADDRESS, ReadPlan
 from app.protocols.abi import address_word, decode_uint
 from app.protocols.compound_v2 import calls
-from app.protocols.compound_v2.calls import Round
 from app.protocols.compound_v2.raw import Listing, Numbers, Raw
 from app.protocols.compound_v2.rules import Rules
+from app.protocols.rounds import Round
 
 
 def read_moving(raw: Raw, rules: Rules) -> ReadPlan[Raw]:

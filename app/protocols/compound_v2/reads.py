@@ -9,10 +9,11 @@ from app.domain.market import Deployment
 from app.errors import Refused
 from app.protocols.abi import address_word, decode_address, decode_text, decode_uint, decode_words, uint_word
 from app.protocols.compound_v2 import calls
-from app.protocols.compound_v2.calls import Round, decode_addresses, describe
+from app.protocols.compound_v2.calls import decode_addresses
 from app.protocols.compound_v2.moving_reads import read_moving
 from app.protocols.compound_v2.raw import Listing, Pool, Raw, Roots
 from app.protocols.compound_v2.rules import Rules, suggested_rules
+from app.protocols.rounds import Round, describe
 
 MAX_POOLS = 64
 """More pools than this are not asked for: their accounts stay UNKNOWN."""

@@ -7,8 +7,8 @@ from app.domain.chain import Address, ContractCall, ReadPlan
 from app.protocols.abi import address_word, decode_uint, decode_words
 from app.protocols.base import Truth
 from app.protocols.compound_v3 import calls
-from app.protocols.compound_v3.calls import explain
 from app.protocols.compound_v3.raw import Raw
+from app.protocols.rounds import describe
 
 _FIRST_FLAGS = 16
 """Flags of the first sixteen collaterals have a field of their own; the rest came later and sit in another."""
@@ -25,7 +25,7 @@ def read_account(comet: Address, raw: Raw, key: AccountKey, block_number: int) -
     (basic,) = yield (ContractCall(comet, calls.USER_BASIC + wallet),)
     words = decode_words(basic, 5)
     if words is None:
-        return Unreadable(key, block_number, f"userBasic {explain(basic)}")
+        return Unreadable(key, block_number, f"userBasic {describe(basic)}")
     principal = words[0] - (words[0] & _SIGN) * 2
     if abs(principal) > _PRINCIPAL_LIMIT:
         return Unreadable(key, block_number, "userBasic answered a principal of more than 104 bits")
@@ -46,7 +46,7 @@ def read_account(comet: Address, raw: Raw, key: AccountKey, block_number: int) -
         for collateral, answer in zip(flagged, answers, strict=True):
             balance = decode_words(answer, 2)
             if balance is None:
-                return Unreadable(key, block_number, f"userCollateral of {collateral.symbol} {explain(answer)}")
+                return Unreadable(key, block_number, f"userCollateral of {collateral.symbol} {describe(answer)}")
             positions.append(LendingPosition(collateral.code, balance[0], 0, True))
     ordered = tuple(sorted(positions, key=lambda position: position.market))
     return AccountSnapshot(key, block_number, ordered, (held,))

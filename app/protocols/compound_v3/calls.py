@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from app.domain.chain import CallResult, Returned
 from app.protocols.abi import selector
 
 BASE_TOKEN = selector("baseToken()")
@@ -36,10 +35,3 @@ BALANCE_OF = selector("balanceOf(address)")
 
 SYMBOL = selector("symbol()")
 DESCRIPTION = selector("description()")
-
-
-def explain(result: CallResult) -> str:
-    """How a read failed, for people."""
-    if isinstance(result, Returned):
-        return f"answered {len(result.data)} bytes of another shape"
-    return f"reverted{f' (0x{result.data[:4].hex()})' if result.data else ''}"

@@ -12,7 +12,6 @@ from app.domain.market import Deployment
 from app.errors import Refused
 from app.protocols.abi import decode_address, decode_text, decode_uint, decode_words, uint_word
 from app.protocols.compound_v3 import calls
-from app.protocols.compound_v3.calls import explain
 from app.protocols.compound_v3.currency import UNKNOWN_CURRENCY, price_currency
 from app.protocols.compound_v3.moving_reads import read_moving
 from app.protocols.compound_v3.raw import (
@@ -25,6 +24,7 @@ from app.protocols.compound_v3.raw import (
     Raw,
     Terms,
 )
+from app.protocols.rounds import describe
 
 _MAX_DECIMALS = 18
 """A scale is a power of ten that fits 64 bits."""
@@ -135,4 +135,4 @@ def _curves(answers: Sequence[CallResult]) -> Curves | None:
 
 
 def _fault(deployment: Deployment, role: str, answer: CallResult) -> str:
-    return f"deployment {deployment.id}: comet {deployment.address}, asked for {role}, {explain(answer)}"
+    return f"deployment {deployment.id}: comet {deployment.address}, asked for {role}, {describe(answer)}"

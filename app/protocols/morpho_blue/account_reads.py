@@ -8,6 +8,7 @@ from app.protocols.abi import address_word, decode_uint, decode_words
 from app.protocols.base import Truth
 from app.protocols.morpho_blue import calls
 from app.protocols.morpho_blue.raw import Raw, market_id
+from app.protocols.rounds import describe
 
 _POSITION_WORDS = 3
 
@@ -23,7 +24,7 @@ def read_account(contract: Address, raw: Raw, key: AccountKey, block_number: int
     (result,) = yield (ContractCall(contract, calls.POSITION + found + address_word(key.wallet)),)
     words = decode_words(result, _POSITION_WORDS)
     if words is None:
-        return Unreadable(key, block_number, f"position {calls.describe(result)}")
+        return Unreadable(key, block_number, f"position {describe(result)}")
     supply_shares, borrow_shares, collateral = words
     positions = (
         LendingPosition(market.collateral_code, collateral, 0, is_collateral=collateral > 0),

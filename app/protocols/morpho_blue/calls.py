@@ -49,10 +49,3 @@ def liquidation_verdict(result: CallResult) -> bool | None:
         return None
     reason = decode_text(Returned(result.data[4:]))
     return {_HEALTHY: True, _BEYOND_UINT128: False}.get(reason or "")
-
-
-def describe(result: CallResult) -> str:
-    """How a read failed, for people."""
-    if isinstance(result, Returned):
-        return f"answered {len(result.data)} bytes of another shape"
-    return f"reverted{f' (0x{result.data[:4].hex()})' if result.data else ''}"

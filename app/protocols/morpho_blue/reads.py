@@ -11,6 +11,7 @@ from app.errors import Refused
 from app.protocols.abi import decode_address, decode_text, decode_uint, decode_words
 from app.protocols.morpho_blue import calls
 from app.protocols.morpho_blue.raw import BlueMarket, Params, Raw, Token, Totals, market_id
+from app.protocols.rounds import describe
 
 MOST_DECIMALS = 77
 """More decimals than a 256-bit number has digits are no decimals."""
@@ -31,9 +32,7 @@ def read_root(deployment: Deployment, previous: Raw | None = None) -> ReadPlan[R
     if found is None or decode_address(owner) is None:
         failed = recipient if found is None else owner
         role = "fee recipient" if found is None else "owner"
-        raise Refused(
-            f"deployment {deployment.id}: contract {contract}, asked for its {role}, {calls.describe(failed)}"
-        )
+        raise Refused(f"deployment {deployment.id}: contract {contract}, asked for its {role}, {describe(failed)}")
     return Raw(found, {})
 
 
