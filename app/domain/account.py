@@ -35,8 +35,41 @@ class LendingPosition:
         """Nothing supplied, nothing borrowed, no flag: kept in history as the mark of a closed position."""
         return not (self.supplied_raw or self.borrowed_raw or self.is_collateral)
 
+    @property
+    def is_exposed(self) -> bool:
+        """Whether this position owes anything: only then can its account be liquidated."""
+        return self.borrowed_raw > 0
 
-Position: TypeAlias = LendingPosition
+
+@dataclass(frozen=True, slots=True)
+class PerpPosition:
+    """What an account holds in one perp market, raw: constant between the account's own events.
+
+    The margin behind it is not part of it: tokens posted are the account's `LendingPosition`s, supplied as collateral.
+    """
+
+    market: str
+    size_raw: int
+    """In the market's base asset, signed: above 0 is long, below 0 short."""
+    entry_notional_raw: int
+    """What was received for the size when it was taken on, signed, in the protocol's quote unit: below 0 for a long
+    (paid), above 0 for a short. Value of the size at the mark price plus this is the unrealised profit."""
+    params: tuple[int, ...] = ()
+    """Further raw integers in the order the adapter documents (funding checkpoints, a maker's orders)."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing held and nothing to remember."""
+        return not (self.size_raw or self.entry_notional_raw or any(self.params))
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether this position needs margin."""
+        return self.size_raw != 0
+
+
+Position: TypeAlias = LendingPosition | PerpPosition
+"""One account has at most one position in a market, of the kind the market is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +78,17 @@ class AccountSnapshot:
 
     key: AccountKey
     block_number: int
-    positions: tuple[Position, ...]
-    """Sorted by market; empty positions left out."""
+    positions: tuple[LendingPosition, ...]
+    """What is lent, borrowed, or posted as margin. Sorted by market; empty positions left out."""
     params: tuple[int, ...]
     """Account-wide raw integers in the order of the adapter's `account_fields` (Aave: the eMode category)."""
+    perps: tuple[PerpPosition, ...] = ()
+    """Sorted by market; empty positions left out."""
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether there is anything in it that could be liquidated."""
+        return any(position.is_exposed for position in (*self.positions, *self.perps))
 
 
 @dataclass(frozen=True, slots=True)

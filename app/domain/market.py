@@ -50,6 +50,8 @@ class ValueUnit:
     """Of values."""
     price_decimals: int
     """Of prices."""
+    asset: Address | None = None
+    """The token that is the measure, where it is one and not a currency: what a conversion to USD asks about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from app.protocols.calibration import choose_rules
 
 
 def has_debt(account: AccountState) -> bool:
-    """Whether the account owes anything: only then does every rounding step of the rules show."""
-    return isinstance(account, AccountSnapshot) and any(position.borrowed_raw > 0 for position in account.positions)
+    """Whether the account can be liquidated at all: only then does every rounding step of the rules show."""
+    return isinstance(account, AccountSnapshot) and account.is_exposed
 
 
 def wants_calibration(
