@@ -88,7 +88,7 @@ class AccountSnapshot:
     @property
     def is_exposed(self) -> bool:
         """Whether there is anything in it that could be liquidated."""
-        return any(position.is_exposed for position in (*self.positions, *self.perps))
+        return any(held.is_exposed for held in self.positions) or any(held.is_exposed for held in self.perps)
 
 
 @dataclass(frozen=True, slots=True)
