@@ -6,7 +6,7 @@ times as much as the insertion itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from sqlalchemy import ARRAY, BigInteger, Table, Text, bindparam, cast, func, insert, select
@@ -25,10 +25,14 @@ Column: TypeAlias = Sequence[Any]
 class BulkTable:
     """A table of chain facts as the target of many rows that share one block."""
 
-    def __init__(self, table: Table, block_column: str = "block_id") -> None:
+    def __init__(self, table: Table, block_column: str = "block_id", *, left_out: Collection[str] = ()) -> None:
+        """
+        Args:
+            left_out: columns that stay NULL in these rows.
+        """
         self.name = table.name
         self._block_column = block_column
-        own = [column for column in table.columns if column.name != block_column]
+        own = [column for column in table.columns if column.name not in (block_column, *left_out)]
         self._columns = tuple(column.name for column in own)
         self._types: tuple[TypeEngine[Any], ...] = tuple(column.type for column in own)
         sent = [Text() if isinstance(kind, ARRAY) else kind for kind in self._types]
@@ -42,7 +46,7 @@ class BulkTable:
         self._insert = Query(insert(table).from_select([*self._columns, block_column], select(*values, block)))
 
     def few(self, block_id: int, columns: Sequence[Column]) -> Asked:
-        """The insertion as one statement. `columns`: values per column of the table, its block left out.
+        """The insertion as one statement. `columns`: values per column of these rows, their block left out.
 
         Arrays are given as their own literals, everything else as values.
         """

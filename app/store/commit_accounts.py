@@ -17,7 +17,7 @@ from app.domain.account import AccountKey, AccountSnapshot, AccountState, Unread
 from app.errors import Fatal
 from app.store.bulk import BulkTable, insert_rows
 from app.store.engine import Asked, Query, Row, WriteSession
-from app.store.states import KeyTuple, StoredState, newest_states
+from app.store.states import KeyTuple, LendingRow, PerpRow, StoredState, newest_states
 from app.store.tables import account_due, account_states, accounts, positions
 from app.store.types import integer_array, numeric_array
 
@@ -26,7 +26,8 @@ _ACCOUNT_IDS = bindparam("account_ids", type_=ARRAY(Integer))
 
 _ACCOUNTS = BulkTable(accounts, "first_block_id")
 _STATES = BulkTable(account_states)
-_POSITIONS = BulkTable(positions)
+_LENDING = BulkTable(positions, left_out=("size_raw", "entry_notional_raw", "perp_params"))
+_PERPS = BulkTable(positions, left_out=("supplied_raw", "borrowed_raw", "is_collateral"))
 
 _NEW_IDS = Query(
     select(literal_column("nextval(pg_get_serial_sequence('accounts', 'id')::regclass)", BigInteger)).select_from(
@@ -58,10 +59,14 @@ class _Changes:
 
     states: tuple[list[int], list[str], list[str], list[str | None]] = field(default_factory=lambda: ([], [], [], []))
     """account id, params, open markets, unreadable"""
-    positions: tuple[list[int], list[int], list[int], list[int], list[bool]] = field(
+    lending: tuple[list[int], list[int], list[int], list[int], list[bool]] = field(
         default_factory=lambda: ([], [], [], [], [])
     )
     """account id, market id, supplied, borrowed, collateral flag"""
+    perps: tuple[list[int], list[int], list[int], list[int], list[str]] = field(
+        default_factory=lambda: ([], [], [], [], [])
+    )
+    """account id, market id, size, entry notional, params"""
     read: list[int] = field(default_factory=list)
     unread: list[int] = field(default_factory=list)
 
@@ -72,13 +77,21 @@ class _Changes:
         open_markets.append(integer_array(opened))
         reasons.append(unreadable)
 
-    def add_position(self, account_id: int, market_id: int, supplied: int, borrowed: int, flag: bool) -> None:
-        account_ids, market_ids, all_supplied, all_borrowed, flags = self.positions
+    def add_lending(self, account_id: int, market_id: int, row: LendingRow) -> None:
+        account_ids, market_ids, all_supplied, all_borrowed, flags = self.lending
         account_ids.append(account_id)
         market_ids.append(market_id)
-        all_supplied.append(supplied)
-        all_borrowed.append(borrowed)
-        flags.append(flag)
+        all_supplied.append(row[0])
+        all_borrowed.append(row[1])
+        flags.append(row[2])
+
+    def add_perp(self, account_id: int, market_id: int, row: PerpRow) -> None:
+        account_ids, market_ids, sizes, entry_notionals, all_params = self.perps
+        account_ids.append(account_id)
+        market_ids.append(market_id)
+        sizes.append(row[0])
+        entry_notionals.append(row[1])
+        all_params.append(numeric_array(row[2]))
 
 
 async def commit_accounts(
@@ -123,7 +136,7 @@ async def commit_accounts(
         else:
             changes.read.append(stored.account_id)
             _compare(changes, state, stored, market_ids)
-    rows = ((_ACCOUNTS, new_accounts), (_STATES, changes.states), (_POSITIONS, changes.positions))
+    rows = ((_ACCOUNTS, new_accounts), (_STATES, changes.states), (_LENDING, changes.lending), (_PERPS, changes.perps))
     statements = await insert_rows(session, block_id, rows)
     if changes.read:
         statements.append((_MARK_READ, {"account_ids": integer_array(changes.read), "block_id": block_id}))
@@ -142,15 +155,21 @@ def _compare(
     """Note the rows by which `state` differs from what is stored."""
     slug, account_id, held = state.key.deployment_id, stored.account_id, stored.held
     opened: list[int] = []
-    for position in state.positions:
-        supplied, borrowed, flag = position.supplied_raw, position.borrowed_raw, position.is_collateral
-        if not (supplied or borrowed or flag):
-            continue
-        market_id = market_ids.get((slug, position.market))
+
+    def opens(market: str) -> int:
+        market_id = market_ids.get((slug, market))
         if market_id is None:
-            raise Fatal(f"a position of {slug} is in a market never described: {position.market}")
+            raise Fatal(f"a position of {slug} is in a market never described: {market}")
         opened.append(market_id)
-        if held.get(market_id) != (supplied, borrowed, flag):
-            changes.add_position(account_id, market_id, supplied, borrowed, flag)
+        return market_id
+
+    for position in state.positions:
+        lending = position.supplied_raw, position.borrowed_raw, position.is_collateral
+        if any(lending) and held.get(market_id := opens(position.market)) != lending:
+            changes.add_lending(account_id, market_id, lending)
+    for perp in state.perps:
+        row = perp.size_raw, perp.entry_notional_raw, perp.params
+        if not perp.is_empty and held.get(market_id := opens(perp.market)) != row:
+            changes.add_perp(account_id, market_id, row)
     if stored.params != state.params or stored.unreadable is not None or held.keys() != set(opened):
         changes.add_state(account_id, numeric_array(state.params), sorted(opened), None)

@@ -26,7 +26,16 @@ from sqlalchemy import (
 from sqlalchemy import column as named
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 
-from app.domain.account import AccountKey, AccountSnapshot, AccountState, LendingPosition, NotYetRead, Unreadable
+from app.domain.account import (
+    AccountKey,
+    AccountSnapshot,
+    AccountState,
+    LendingPosition,
+    NotYetRead,
+    PerpPosition,
+    Position,
+    Unreadable,
+)
 from app.domain.chain import Address
 from app.store.engine import Asked, Query, Row
 from app.store.tables import account_states, accounts, blocks, deployments, markets, positions
@@ -44,7 +53,8 @@ def with_states(
     """The rows of `base`, each with the state its account had at the block with id `limit_id`, one row a position.
 
     Gives `first`, then: state's block id (NULL: none), params, unreadable, market id, market code, supplied,
-    borrowed, collateral flag, number of the block the row's newest part was stored at.
+    borrowed, collateral flag, size, entry notional and params of a perp, number of the block the row's newest part was
+    stored at.
     """
     state = (
         select(
@@ -67,6 +77,9 @@ def with_states(
             positions.c.supplied_raw,
             positions.c.borrowed_raw,
             positions.c.is_collateral,
+            positions.c.size_raw,
+            positions.c.entry_notional_raw,
+            positions.c.perp_params,
         )
         .where(
             positions.c.account_id == account_id,
@@ -90,6 +103,9 @@ def with_states(
         held.c.supplied_raw,
         held.c.borrowed_raw,
         held.c.is_collateral,
+        held.c.size_raw,
+        held.c.entry_notional_raw,
+        held.c.perp_params,
         changed.label("changed"),
     ).select_from(
         base.outerjoin(state, true())
@@ -140,10 +156,13 @@ def assemble(rows: Sequence[Row]) -> dict[Any, AccountState | NotYetRead]:
     """Values from rows of (any distinct name, deployment's slug, wallet, unit, *the columns of `with_states`)."""
     states: dict[Any, AccountState | NotYetRead] = {}
     open_positions: dict[Any, list[LendingPosition]] = {}
+    open_perps: dict[Any, list[PerpPosition]] = {}
     newest: dict[Any, int] = {}
     heads: dict[Any, tuple[AccountKey, tuple[int, ...]]] = {}
     codes: dict[str, str] = {}
-    for name, slug, wallet, unit, block_id, params, unreadable, _, code, supplied, borrowed, flag, changed in rows:
+    for row in rows:
+        name, slug, wallet, unit, block_id, params, unreadable, _, code, supplied, borrowed, flag, size, *perp = row
+        changed = perp[-1]
         held = open_positions.get(name)
         if held is None:
             key = AccountKey(slug, Address(wallet), unit)
@@ -158,17 +177,21 @@ def assemble(rows: Sequence[Row]) -> dict[Any, AccountState | NotYetRead]:
             newest[name] = changed
             states[name] = Unreadable(key, changed, "")  # keeps the order of the rows; replaced below
         if code is not None:
-            held.append(LendingPosition(codes.setdefault(code, code), supplied, borrowed, flag))
+            if size is None:
+                held.append(LendingPosition(codes.setdefault(code, code), supplied, borrowed, flag))
+            else:
+                open_perps.setdefault(name, []).append(PerpPosition(code, size, perp[0], tuple(perp[1])))
             if changed > newest[name]:
                 newest[name] = changed
     for name, held in open_positions.items():
         key, params = heads[name]
         held.sort(key=_market_of)
-        states[name] = AccountSnapshot(key, newest[name], tuple(held), params)
+        perps = tuple(sorted(open_perps[name], key=_market_of)) if name in open_perps else ()
+        states[name] = AccountSnapshot(key, newest[name], tuple(held), params, perps)
     return states
 
 
-def _market_of(position: LendingPosition) -> str:
+def _market_of(position: Position) -> str:
     return position.market
 
 
@@ -191,6 +214,10 @@ _NEWEST_OF_KEYS = Query(
 
 KeyTuple: TypeAlias = tuple[str, bytes, str]
 """An account key as rows have it: slug, wallet, unit."""
+LendingRow: TypeAlias = tuple[int, int, bool]
+"""Supplied, borrowed, collateral flag."""
+PerpRow: TypeAlias = tuple[int, int, tuple[int, ...]]
+"""Size, entry notional, params."""
 
 
 @dataclass(slots=True)
@@ -201,8 +228,8 @@ class StoredState:
     params: tuple[int, ...] | None
     """None: nothing was ever read."""
     unreadable: str | None
-    held: dict[int, tuple[int, int, bool]]
-    """Open positions by market id: supplied, borrowed, collateral flag."""
+    held: dict[int, LendingRow | PerpRow]
+    """Open positions by market id."""
 
 
 def ask_newest(keys: Sequence[AccountKey]) -> Asked:
@@ -213,12 +240,12 @@ def ask_newest(keys: Sequence[AccountKey]) -> Asked:
 def newest_states(rows: Sequence[Row]) -> dict[KeyTuple, StoredState]:
     """The newest state of every account that has a row."""
     found: dict[KeyTuple, StoredState] = {}
-    for slug, wallet, unit, account, block, params, unreadable, market, supplied, borrowed, flag in rows:
+    for slug, wallet, unit, account, block, params, unreadable, market, supplied, borrowed, flag, size, *perp in rows:
         key = (slug, wallet, unit)
         stored = found.get(key)
         if stored is None:
             stored = StoredState(account, None if block is None else tuple(params), unreadable, {})
             found[key] = stored
         if market is not None:
-            stored.held[market] = (supplied, borrowed, flag)
+            stored.held[market] = (supplied, borrowed, flag) if size is None else (size, perp[0], tuple(perp[1]))
     return found

@@ -16,6 +16,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     ForeignKey,
     Identity,
@@ -175,11 +176,22 @@ positions = Table(
     Column("account_id", Integer, primary_key=True, autoincrement=False),
     Column("market_id", Integer, primary_key=True, autoincrement=False),
     _bare_block(),
-    Column("supplied_raw", Integer256, nullable=False),
-    Column("borrowed_raw", Integer256, nullable=False),
-    Column("is_collateral", Boolean, nullable=False),
+    Column("supplied_raw", Integer256),
+    Column("borrowed_raw", Integer256),
+    Column("is_collateral", Boolean),
+    Column("size_raw", Integer256),
+    Column("entry_notional_raw", Integer256),
+    Column("perp_params", Integer256Array),
+    CheckConstraint(
+        "num_nonnulls(supplied_raw, borrowed_raw, is_collateral) = 3 AND"
+        " num_nonnulls(size_raw, entry_notional_raw, perp_params) = 0 OR"
+        " num_nonnulls(supplied_raw, borrowed_raw, is_collateral) = 0 AND"
+        " num_nonnulls(size_raw, entry_notional_raw, perp_params) = 3",
+        name="positions_kind_check",
+    ),
     Index(None, "block_id"),
-    comment="Raw amounts of one position; a row only when one changed. Counts while its market is in open_markets.",
+    comment="Raw amounts of one position, either of lending or of a perp; a row only when one changed. Counts while its"
+    " market is in open_markets.",
 )
 
 account_due = Table(

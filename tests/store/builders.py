@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from app.domain.account import AccountKey, AccountSnapshot, LendingPosition, Unreadable
+from app.domain.account import AccountKey, AccountSnapshot, LendingPosition, PerpPosition, Unreadable
 from app.domain.batch import BlockBatch
 from app.domain.chain import Address, BlockRef, Hash32
 from app.domain.market import Deployment, Market, MarketRecord
@@ -46,10 +46,19 @@ def position(code: str, supplied: int = 0, borrowed: int = 0, *, collateral: boo
     return LendingPosition(code, supplied, borrowed, collateral)
 
 
+def perp(code: str, size: int = 0, entry_notional: int = 0, *params: int) -> PerpPosition:
+    return PerpPosition(code, size, entry_notional, params)
+
+
 def snapshot(
-    wallet: object, number: int, *positions: LendingPosition, params: tuple[int, ...] = (0,), slug: str = SLUG
+    wallet: object,
+    number: int,
+    *positions: LendingPosition,
+    params: tuple[int, ...] = (0,),
+    perps: tuple[PerpPosition, ...] = (),
+    slug: str = SLUG,
 ) -> AccountSnapshot:
-    return AccountSnapshot(key(wallet, slug=slug), number, positions, params)
+    return AccountSnapshot(key(wallet, slug=slug), number, positions, params, perps)
 
 
 def unreadable(wallet: object, number: int, reason: str = "reverted") -> Unreadable:

@@ -29,7 +29,8 @@ _TABLES = {
                cardinality(s.open_markets)
         FROM account_states s LEFT JOIN accounts a ON a.id = s.account_id JOIN blocks b ON b.id = s.block_id""",
     "positions": """
-        SELECT a.wallet, m.code, b.number, p.supplied_raw, p.borrowed_raw, p.is_collateral FROM positions p
+        SELECT a.wallet, m.code, b.number, p.supplied_raw, p.borrowed_raw, p.is_collateral,
+               p.size_raw, p.entry_notional_raw, p.perp_params::text FROM positions p
         LEFT JOIN accounts a ON a.id = p.account_id LEFT JOIN markets m ON m.id = p.market_id
         JOIN blocks b ON b.id = p.block_id""",
     "log_scans": """

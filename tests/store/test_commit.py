@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import psycopg
 import pytest
 from sqlalchemy import func, select
 
@@ -17,7 +18,7 @@ from app.store.engine import Database, Query
 from app.store.markets import load_markets, load_records, load_records_at
 from app.store.tables import account_states, market_records, positions
 from tests.store.actions import account_at, begin, commit, head_of
-from tests.store.builders import CHAIN, SLUG, batch, deployment, market, position, record, snapshot, unreadable
+from tests.store.builders import CHAIN, SLUG, batch, deployment, market, perp, position, record, snapshot, unreadable
 
 pytestmark = pytest.mark.database
 
@@ -83,6 +84,34 @@ async def test_a_closed_position_is_gone_and_may_be_opened_again(database: Datab
     assert await account_at(database, "ann", third) == snapshot("ann", 3, position("eth", 5))
     assert await account_at(database, "ann", fourth) == snapshot("ann", 4, *both.positions)
     assert await account_at(database, "ann", fifth) == snapshot("ann", 5)
+
+
+async def test_perps_are_stored_beside_their_margin_and_only_when_they_change(database: Database) -> None:
+    await begin(database, "usdc", "eth", "btc")
+    margin = position("usdc", 5, collateral=True)
+    long, short = perp("eth", 7, -(2**255), 3, -4), perp("btc", -(2**200), 9)
+    both = snapshot("ann", 2, margin, perps=(short, long))
+    second = await commit(database, batch(2, accounts=(both,)))
+    assert await _counts(database) == (1, 3, 0)
+    await commit(database, batch(3, accounts=(snapshot("ann", 3, margin, perps=(short, long)),)))
+    assert await _counts(database) == (1, 3, 0)
+    funded = perp("eth", 7, -(2**255), 3, -5)
+    fourth = await commit(database, batch(4, accounts=(snapshot("ann", 4, margin, perps=(short, funded)),)))
+    fifth = await commit(database, batch(5, accounts=(snapshot("ann", 5, margin, perps=(perp("btc"), funded)),)))
+    assert await _counts(database) == (2, 4, 0)
+    assert await account_at(database, "ann", second) == both
+    assert await account_at(database, "ann", fourth) == snapshot("ann", 4, margin, perps=(short, funded))
+    assert await account_at(database, "ann", fifth) == snapshot("ann", 5, margin, perps=(funded,))
+
+
+@pytest.mark.parametrize(
+    "row", ["1, NULL, true, 1, 1, '{}'", "1, 1, true, 1, NULL, NULL", "NULL, NULL, NULL, 1, 1, NULL"]
+)
+async def test_a_row_that_is_half_lending_and_half_perp_is_refused(database_url: str, row: str) -> None:
+    columns = "supplied_raw, borrowed_raw, is_collateral, size_raw, entry_notional_raw, perp_params"
+    with psycopg.connect(database_url) as connection, pytest.raises(psycopg.errors.CheckViolation):
+        insert = f"INSERT INTO positions (account_id, market_id, block_id, {columns}) VALUES (1, 1, 1, {row})"
+        connection.execute(insert.encode())
 
 
 async def test_unreadable_is_kept_and_healed_by_the_next_reading(database: Database) -> None:

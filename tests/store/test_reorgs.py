@@ -27,6 +27,7 @@ from tests.store.builders import (
     deployment,
     key,
     market,
+    perp,
     position,
     record,
     snapshot,
@@ -37,6 +38,8 @@ from tests.store.dump import dump, empty, pending_accounts
 pytestmark = pytest.mark.database
 
 _CODES = ("aaa", "bbb", "ccc")
+_PERP = "ccc"
+"""What is held in this market is a perp."""
 _WALLETS = ("ann", "bob", "cid", "dan")
 
 
@@ -113,7 +116,12 @@ def _batch(step: Commit, number: int) -> BlockBatch:
     states: list[AccountState] = [
         unreadable(wallet, number)
         if held is None
-        else snapshot(wallet, number, *(position(code, s, b) for code, s, b in sorted(held) if s or b))
+        else snapshot(
+            wallet,
+            number,
+            *(position(code, s, b) for code, s, b in sorted(held) if code != _PERP and (s or b)),
+            perps=tuple(perp(code, s - 1, b, s) for code, s, b in held if code == _PERP),
+        )
         for wallet, held in step.states
     ]
     return batch(
@@ -166,7 +174,7 @@ async def _run(url: str, steps: list[Step]) -> None:
 
 
 def _content(state: AccountState) -> object:
-    return state.reason if isinstance(state, Unreadable) else (state.positions, state.params)
+    return state.reason if isinstance(state, Unreadable) else (state.positions, state.params, state.perps)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
