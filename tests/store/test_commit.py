@@ -109,8 +109,8 @@ async def test_perps_are_stored_beside_their_margin_and_only_when_they_change(da
 )
 async def test_a_row_that_is_half_lending_and_half_perp_is_refused(database_url: str, row: str) -> None:
     columns = "supplied_raw, borrowed_raw, is_collateral, size_raw, entry_notional_raw, perp_params"
+    insert = f"INSERT INTO positions (account_id, market_id, block_id, {columns}) VALUES (1, 1, 1, {row})"
     with psycopg.connect(database_url) as connection, pytest.raises(psycopg.errors.CheckViolation):
-        insert = f"INSERT INTO positions (account_id, market_id, block_id, {columns}) VALUES (1, 1, 1, {row})"
         connection.execute(insert.encode())
 
 
