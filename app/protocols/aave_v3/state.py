@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from app.domain.account import AccountKey, AccountState
-from app.domain.chain import Log, LogFilter, ReadPlan
-from app.domain.market import Deployment, Market, MarketRecord
+from app.domain.chain import ZERO_ADDRESS, Log, LogFilter, ReadPlan
+from app.domain.market import Deployment, Market, MarketRecord, ValueUnit
 from app.protocols.aave_v3.account_reads import read_account, read_truth
 from app.protocols.aave_v3.accrual import Accrued
 from app.protocols.aave_v3.deployments import DEPLOYMENTS, SLUG
@@ -51,6 +51,12 @@ class AaveState(DeploymentState):
     @cached_property
     def _log_filter(self) -> LogFilter:
         return self._watched.log_filter
+
+    def value_unit(self, unit: str) -> ValueUnit:
+        """The pool's base currency: US dollars, or the token that stands in their place."""
+        base = self.raw.roots.base_currency
+        asset = None if base == ZERO_ADDRESS else base
+        return ValueUnit(self.value_currency, self.value_decimals, self.value_decimals, asset)
 
     def markets(self) -> tuple[Market, ...]:
         return self._markets

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from app.domain.account import AccountKey, AccountState
 from app.domain.chain import Log, LogFilter, ReadPlan
-from app.domain.market import Deployment, Market, MarketRecord
+from app.domain.market import Deployment, Market, MarketRecord, ValueUnit
 from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind, Touch, Truth
 from app.protocols.compound_v3.account_reads import read_account, read_truth
 from app.protocols.compound_v3.accrual import accrued_indices, stored_indices
@@ -48,6 +48,13 @@ class CometState(DeploymentState):
     @cached_property
     def _log_filter(self) -> LogFilter:
         return self._watched.log_filter
+
+    def value_unit(self, unit: str) -> ValueUnit:
+        """The base asset itself is the measure where its feed is the constant 1.0 that named the currency after it."""
+        base = self.raw.base
+        is_measure = self.raw.currency == base.symbol and self.raw.prices.get(base.code) == 10**PRICE_DECIMALS
+        asset = base.asset if is_measure else None
+        return ValueUnit(self.value_currency, self.value_decimals, self.value_decimals, asset)
 
     def markets(self) -> tuple[Market, ...]:
         """The base asset first, then the collaterals in the Comet's order."""

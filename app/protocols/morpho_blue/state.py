@@ -56,10 +56,12 @@ class MorphoState(DeploymentState):
         return tuple(to_markets(self.deployment.id, self.raw))
 
     def value_unit(self, unit: str) -> ValueUnit:
+        """The market's loan token; no measure to convert by where that token does not state its decimals."""
         market = self.raw.markets.get(unit)
         if market is None:
             return ValueUnit(None, 0, 0)
-        return ValueUnit(market.currency, market.loan_decimals, market.price_decimals)
+        asset = None if market.loan.decimals is None else market.params.loan_token
+        return ValueUnit(market.currency, market.loan_decimals, market.price_decimals, asset)
 
     def markets(self) -> tuple[Market, ...]:
         return self._markets
