@@ -26,6 +26,25 @@ class Deployment:
     """Further roots by the adapter's own role names, e.g. `pool_addresses_provider`."""
     on_request: bool = False
     """Followed only when it is named: known, but not yet tried on its real chain to the standard of the others."""
+    on_request_reason: str = field(default="", compare=False)
+    """Why it is followed only when named: one clause, for people. Empty where it is followed by itself."""
+    source: str = field(default="", compare=False)
+    """Where address and start block are from, for people; empty for those of a deployments file. Like the reason it
+    is not part of what the deployment is: the store does not keep it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What an adapter's answers are worth, in sentences for people who have to rely on them."""
+
+    exact: tuple[str, ...] = ()
+    """Equal to the contract's own answer to the last unit; each says how that is proven."""
+    calibrated: tuple[str, ...] = ()
+    """Chosen, while following, by comparison with the contract; unknown until it agrees."""
+    approximate: tuple[str, ...] = ()
+    """Right only under an assumption, which is stated."""
+    not_modelled: tuple[str, ...] = ()
+    """Left out, with what is answered in such a case."""
 
 
 @dataclass(frozen=True, slots=True)

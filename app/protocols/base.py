@@ -17,7 +17,7 @@ from typing import ClassVar, TypeAlias
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.domain.chain import Log, LogFilter, ReadPlan
-from app.domain.market import Deployment, Market, MarketQuote, MarketRecord, ValueUnit
+from app.domain.market import Coverage, Deployment, Market, MarketQuote, MarketRecord, ValueUnit
 from app.domain.risk import Health, Restoration, RiskAssessment
 
 
@@ -194,6 +194,8 @@ class Adapter(ABC):
     kind: ProtocolKind
     account_fields: tuple[str, ...]
     """Names of `AccountSnapshot.params`, in order."""
+    coverage: ClassVar[Coverage] = Coverage()
+    """What its answers are worth: what is proven equal to the contract, what is compared, estimated or left out."""
 
     @abstractmethod
     def deployments(self) -> Sequence[Deployment]:
