@@ -67,9 +67,11 @@ class Life:
         wallets: Sequence[Address],
         tokens: Mapping[str, Token],
         users_per_block: Sequence[int] = USERS_PER_BLOCK,
+        neighbours_every: int = 1,
     ) -> None:
         self._chain, self._rng, self._deployments = chain, rng, deployments
         self._wallets, self._tokens, self._users_per_block = wallets, tokens, users_per_block
+        self._neighbours_every = neighbours_every
         self._admin = Admin()
         self._neighbours: list[Neighbour] = []
 
@@ -99,8 +101,9 @@ class Life:
         for deployed in self._deployments:
             acting = rng.sample(self._wallets, min(rng.choice(self._users_per_block), len(self._wallets)))
             queue_user_actions(chain, rng, deployed, acting, self._wallets)
-        for neighbour in self._neighbours:
-            neighbour.queue_block()
+        for place, neighbour in enumerate(self._neighbours):
+            if (chain.number + place) % self._neighbours_every == 0:
+                neighbour.queue_block()
         moved = next_prices(rng, self.prices())
         self.queue_prices(moved)
         action = None

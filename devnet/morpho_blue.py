@@ -188,6 +188,10 @@ class MorphoLife:
         for wallet in rng.sample(self._wallets, min(len(self._wallets), rng.choice(ACTIONS_PER_BLOCK))):
             self._act(rng.choice(self.deployed.markets), wallet)
 
+    def exposed(self) -> set[Address]:
+        """Wallets with a debt in any market now."""
+        return {wallet for market, wallet in self.accounts if self.position(market, wallet)[1]}
+
     def is_liquidatable(self, market: Market, wallet: Address) -> bool:
         """The contract's word: whether a liquidation comes further than the check of health."""
         data = call_data(

@@ -112,6 +112,16 @@ class VenusLife:
             data = aggregate_data(calls, may_fail=False)
             self._chain.send(FEEDER, MULTICALL3, data, gas=2_000_000, label=f"venus prices {' '.join(moved)}")
 
+    def exposed(self) -> set[Address]:
+        """Wallets with a debt now; minted VAI alone is not looked for."""
+        asked = [
+            (wallet, ContractCall(market, wallet_call_data("borrowBalanceStored(address)", wallet)))
+            for wallet in self._wallets
+            for market in self._borrowable.values()
+        ]
+        answers = self._chain.read([call for _, call in asked])
+        return {wallet for (wallet, _), answer in zip(asked, answers, strict=True) if any(answer.data)}
+
     def _open_debts(self, wallet: Address, kind: str, holdings: Mapping[str, int], prices: Mapping[str, int]) -> None:
         factors = {terms.symbol: terms.factor for terms in TERMS}
         room = sum(usd * (90 if kind == "pool" else factors[symbol]) / 100 for symbol, usd in holdings.items())

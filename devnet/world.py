@@ -58,6 +58,7 @@ class World:
         keep_states: int = 128,
         users_per_block: Sequence[int] = USERS_PER_BLOCK,
         protocols: Sequence[str] = (),
+        neighbours_every: int = 1,
     ) -> None:
         """Start the node, deploy both Aave versions, and populate them (a second or two).
 
@@ -71,6 +72,7 @@ class World:
             keep_states: how many blocks back state can be read and blocks rolled back.
             users_per_block: how many users act in each deployment; one of the numbers is drawn each block.
             protocols: which join Aave, by the names of `NEIGHBOURS`; those that are there without them stay the same.
+            neighbours_every: each of those protocols has life of its own in one block of so many, in turn.
 
         Raises:
             DevnetUnavailable: set-up has not been done and cannot be done now.
@@ -90,7 +92,7 @@ class World:
             self._deployed: dict[str, Deployed] = {deployed.id: deployed for deployed in installed}
             self.wallets: list[Address] = population.make_wallets(seed, wallets)
             self.plans: list[Plan] = make_plans(rng, self.wallets, installed)
-            self._life = Life(self.chain, rng, installed, self.wallets, self.tokens, users_per_block)
+            self._life = Life(self.chain, rng, installed, self.wallets, self.tokens, users_per_block, neighbours_every)
             self.refused_at_start = self._populate()
             self.neighbours: dict[str, Neighbour] = {}
             for name in protocols:
