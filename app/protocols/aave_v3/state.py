@@ -11,6 +11,7 @@ from app.domain.chain import ZERO_ADDRESS, Log, LogFilter, ReadPlan
 from app.domain.market import Deployment, Market, MarketRecord, ValueUnit
 from app.protocols.aave_v3.account_reads import read_account, read_truth
 from app.protocols.aave_v3.accrual import Accrued
+from app.protocols.aave_v3.coverage import COVERAGE
 from app.protocols.aave_v3.deployments import DEPLOYMENTS, SLUG
 from app.protocols.aave_v3.events import Watched
 from app.protocols.aave_v3.price_reads import read_moving
@@ -109,6 +110,7 @@ class AaveAdapter(Adapter):
     name = "Aave V3"
     kind = ProtocolKind.LENDING
     account_fields = ("emode_category",)
+    coverage = COVERAGE
 
     def deployments(self) -> Sequence[Deployment]:
         return DEPLOYMENTS

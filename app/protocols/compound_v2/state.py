@@ -13,6 +13,7 @@ from app.domain.market import Deployment, Market, MarketRecord
 from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind, Touch, Truth
 from app.protocols.compound_v2.account_reads import continued, read_account, read_truth
 from app.protocols.compound_v2.accrual import Accrued
+from app.protocols.compound_v2.coverage import COVERAGE
 from app.protocols.compound_v2.deployments import DEPLOYMENTS, SLUG
 from app.protocols.compound_v2.events import Watched
 from app.protocols.compound_v2.legs import SHOWN_DECIMALS
@@ -105,6 +106,7 @@ class CompoundAdapter(Adapter):
     name = "Compound V2"
     kind = ProtocolKind.LENDING
     account_fields = ("pool", "vai_minted", "vai_past_interest", "vai_index")
+    coverage = COVERAGE
 
     def deployments(self) -> Sequence[Deployment]:
         return DEPLOYMENTS
