@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from app.chain.reader import ChainReader
 from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.domain.chain import BlockRef, ReadPlan
+from app.indexer.refusal import Refusal, guarded
 from app.protocols.base import DeploymentState, Truth
 from app.protocols.calibration import choose_rules
 
@@ -55,10 +56,13 @@ async def calibrate(
     An account that cannot be read, or whose view reverts, says nothing about rules and is left out. If none is
     left, what was confirmed stays so, unless the contract's code was changed.
     """
-    pairs = await reader.read_all([_with_truth(state, key, block, markets) for key, markets in sample], block)
-    usable = [
-        (account, truth) for account, truth in pairs if isinstance(account, AccountSnapshot) and truth is not None
-    ]
+    plans = [guarded(key.deployment_id, _with_truth(state, key, block, markets)) for key, markets in sample]
+    usable = []
+    for found in await reader.read_all(plans, block):
+        if not isinstance(found, Refusal):
+            account, truth = found
+            if isinstance(account, AccountSnapshot) and truth is not None:
+                usable.append((account, truth))
     if not usable and not rules_touched:
         return state
     return choose_rules(state, usable, block.timestamp, block.number)

@@ -16,8 +16,9 @@ from app.domain.chain import BlockRef
 from app.domain.market import Deployment
 from app.domain.specs import ChainSpec
 from app.errors import Fatal, Refused, Retryable, WaterlineError
-from app.indexer.block import Harvest, Sources, index_block
+from app.indexer.block import index_block
 from app.indexer.feed import FeedEnded, HeadFeed
+from app.indexer.harvest import Harvest, Sources
 from app.indexer.metrics import ChainMetrics, IndexerMetrics
 from app.indexer.options import IndexerOptions
 from app.indexer.rhythm import next_multiple
@@ -75,8 +76,16 @@ class Indexer:
         self._options = options or IndexerOptions()
         self._families = metrics or IndexerMetrics.private()
         self._metrics = ChainMetrics(self._families, spec.chain_id)
-        self._sources = Sources(reader, database, self._options, self._metrics)
-        self._stored = StoredChain(database, spec, deployments, adapters, self._options.retry_unreadable_blocks)
+        round_blocks = max(1, int(self._options.reread_seconds / spec.block_seconds))
+        self._sources = Sources(reader, database, self._options, self._metrics, round_blocks, spec.sampling_step)
+        self._stored = StoredChain(
+            database,
+            spec,
+            deployments,
+            adapters,
+            retry_unreadable_blocks=self._options.retry_unreadable_blocks,
+            round_blocks=round_blocks,
+        )
         self._scan = LogScan(self._sources, on_scan)
         self._status = StatusRow(reader, database, self._options)
         self._scanned = False
@@ -93,8 +102,8 @@ class Indexer:
         """Follow the chain until cancelled. Stands by while another process does, and takes over when it is gone.
 
         Raises:
-            Fatal, Refused: going on would store something false, or nothing can work as configured. The chain's
-                status row says why.
+            Fatal, Refused: going on would store something false, or nothing can work as configured (no deployment
+                was ever found to be what it is configured as). The chain's status row says why.
         """
         await self._run(lambda: False)
 
@@ -231,7 +240,11 @@ class Indexer:
                 log.info("chain=%s every old log searched", self._spec.name)
 
     async def _doubt(self) -> str | None:
-        """What makes stored accounts doubtful although the head is followed: a long gap not made up for yet."""
+        """What makes stored accounts doubtful although the head is followed: a long gap not made up for yet, or no
+        deployment that can be read. (Where others can, those that cannot be read say so themselves.)"""
+        troubles = [one.trouble.text for one in self._stored.followed if one.trouble is not None]
+        if troubles and len(troubles) == len(self._stored.followed):
+            return f"no deployment can be read: {'; '.join(troubles)}"
         if not self._missed:
             return None
         async with self._database.read() as session:
@@ -268,6 +281,10 @@ class Indexer:
         families.blocks_behind.labels(chain).set(behind)
         families.blocks_indexed.labels(chain).inc()
         families.block_index_seconds.labels(chain).observe(seconds)
+        families.deployments_set_aside.labels(chain).set(sum(one.trouble is not None for one in harvest.followed))
+        for name, trouble in harvest.troubles:
+            said = f"set aside since={trouble.since_block} trouble={trouble.text!r}" if trouble else "read again"
+            log.warning("chain=%s block=%d deployment=%s %s", self._spec.name, block.number, name, said)
         protocols = {one.deployment.id: one.deployment.protocol for one in harvest.followed}
         for account in harvest.batch.accounts:
             protocol = protocols[account.key.deployment_id]

@@ -55,6 +55,9 @@ class IndexerMetrics:
             "waterline_accounts_unreadable", "Accounts that could not be read", ("chain", "protocol"),
             registry=registry,
         )  # fmt: skip
+        self.deployments_set_aside = Gauge(
+            "waterline_deployments_set_aside", "Deployments whose contracts refuse to be read", chain, registry=registry
+        )
         self.scan_blocks_left = Gauge(
             "waterline_scan_blocks_left", "Blocks whose logs are still to be searched", chain, registry=registry
         )

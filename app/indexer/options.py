@@ -10,15 +10,20 @@ class IndexerOptions:
     """Bounds and rhythms. Counts are blocks or accounts; times are seconds."""
 
     refresh_blocks: int = 100
-    """The whole configuration is read again whenever a multiple of this block number is passed."""
+    """The whole configuration is read again whenever a multiple of this block number is passed; a deployment that was
+    set aside is tried again then at the latest."""
     calibrate_blocks: int = 100
     """Rules not yet confirmed on enough accounts are compared again whenever a multiple of this is passed."""
     calibration_accounts: int = 20
     """Accounts a comparison wants; rules confirmed on this many are not compared again until they change."""
     due_per_block: int = 500
-    """Accounts found by scans, or unreadable before, that one block reads besides those it touched."""
+    """Accounts that one block reads besides those its logs touched: found by scans, unreadable before, or such as may
+    have changed without a log."""
     retry_unreadable_blocks: int = 20
     """An unreadable account is read again this many blocks later, or as soon as a log touches it."""
+    reread_seconds: int = 3_600
+    """Every stored account of a deployment that can change without a log is read once in so much of the chain's time,
+    a few at each block, whatever else is known of it."""
     search_at_once_blocks: int = 10_000
     """Longest gap whose logs are searched together with the block that ends it; so many blocks' accounts are then
     right at once. Beyond it the gap is searched between blocks."""

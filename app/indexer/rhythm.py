@@ -8,6 +8,15 @@ def passed_multiple(before: int, now: int, step: int) -> bool:
     return before // step != now // step
 
 
+def passed_retry(since: int, before: int, now: int, step: int) -> bool:
+    """Whether to try again in (before, now] what fails since block `since`.
+
+    After 1, 2, 4, 8, ... blocks, so that a passing fault passes soon, and at every multiple of `step`.
+    """
+    doubled = (before - since + 1).bit_length() != (now - since + 1).bit_length()
+    return doubled or passed_multiple(before, now, step)
+
+
 def next_multiple(number: int, step: int) -> int:
     """The first multiple of `step` above `number`."""
     return (number // step + 1) * step

@@ -10,7 +10,7 @@ from app.chain.faults import BlockGone
 from app.domain.batch import DueAccount, ScanRange
 from app.domain.chain import BlockRef
 from app.errors import Retryable
-from app.indexer.block import Followed, Sources
+from app.indexer.harvest import Followed, Sources
 from app.indexer.touches import Touches, merged_filter
 from app.protocols.base import DeploymentState
 from app.store.blocks import load_block

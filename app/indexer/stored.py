@@ -8,9 +8,12 @@ from app.domain.chain import BlockRef
 from app.domain.market import Deployment
 from app.domain.specs import ChainSpec
 from app.errors import Retryable
-from app.indexer.block import Followed, Harvest
+from app.indexer.harvest import Followed, Harvest
+from app.indexer.unlogged import NOBODY, is_watched
 from app.protocols.base import Adapter, DeploymentState
+from app.store.accounts import load_accounts
 from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above, load_head, load_recent
+from app.store.deployments import load_troubles_at, note_trouble
 from app.store.engine import Database, ReadSession, WriteSession
 from app.store.locks import AdvisoryLock
 from app.store.markets import load_markets, load_records
@@ -34,13 +37,16 @@ class StoredChain:
         spec: ChainSpec,
         deployments: Sequence[Deployment],
         adapter_for: Callable[[str], Adapter],
+        *,
         retry_unreadable_blocks: int,
+        round_blocks: int,
     ) -> None:
         self._database = database
         self._spec = spec
         self._deployments = deployments
         self._adapter_for = adapter_for
         self._retry_unreadable_blocks = retry_unreadable_blocks
+        self._round_blocks = round_blocks
         self.cursor: StoredBlock | None = None
         """The newest stored block; None before the first."""
         self.followed: tuple[Followed, ...] = ()
@@ -50,11 +56,8 @@ class StoredChain:
         """Take everything from the store, whatever was believed before."""
         async with self._database.read() as session:
             cursor = await load_head(session, self._spec.chain_id)
-            followed = [
-                Followed(one, self._adapter_for(one.protocol), await self._load_state(session, one, cursor))
-                for one in self._deployments
-            ]
-        self.cursor, self.followed = cursor, tuple(followed)
+            followed = await self._load_followed(session, cursor)
+        self.cursor, self.followed = cursor, followed
 
     async def near(self, head: BlockRef) -> list[BlockRef]:
         """Stored blocks, newest first, enough of them to place `head`; the cursor alone where that is enough."""
@@ -76,8 +79,11 @@ class StoredChain:
             cursor = await commit_batch(session, harvest.batch, retry_unreadable_after=self._retry_unreadable_blocks)
             # the commit has made unreadable accounts due again; what logs said of them must not get lost meanwhile
             await queue_due(session, harvest.unreadable, cursor.ref.number + self._retry_unreadable_blocks)
+            await queue_due(session, harvest.later, cursor.ref.number + 1)
             for scan in harvest.scans:
                 await plan_scan(session, scan)
+            for name, trouble in harvest.troubles:
+                await note_trouble(session, name, cursor.id, trouble)
         self.cursor, self.followed = cursor, harvest.followed
 
     async def drop_above(self, ancestor: BlockRef | None, lock: AdvisoryLock) -> int:
@@ -94,6 +100,19 @@ class StoredChain:
         head = await load_head(session, self._spec.chain_id)
         if head != self.cursor:
             raise CursorMoved(f"chain {self._spec.chain_id}: the store moved under this indexer")
+
+    async def _load_followed(self, session: ReadSession, cursor: StoredBlock | None) -> tuple[Followed, ...]:
+        limits = {cursor.ref.chain_id: cursor.id} if cursor is not None else {}
+        troubles = await load_troubles_at(session, limits)
+        followed = []
+        for one in self._deployments:
+            state = await self._load_state(session, one, cursor)
+            unlogged = NOBODY
+            if state is not None and cursor is not None and is_watched(state):
+                stored = await load_accounts(session, one.id, cursor)
+                unlogged = unlogged.renewed(state, stored, self._round_blocks)
+            followed.append(Followed(one, self._adapter_for(one.protocol), state, troubles.get(one.id), unlogged))
+        return tuple(followed)
 
     async def _load_state(
         self, session: ReadSession, deployment: Deployment, cursor: StoredBlock | None

@@ -19,11 +19,14 @@ class Touches:
     """Touched accounts with the markets the logs named."""
     configuration: bool = False
     rules: bool = False
+    seen: bool = False
+    """There was any log of it at all."""
 
     def add(self, state: DeploymentState, logs: Iterable[Log]) -> Touches:
         """Note what `logs` mean to the deployment; logs of others mean nothing to it."""
         for log in logs:
             for touch in state.touched(log):
+                self.seen = True
                 match touch:
                     case AccountTouched(key, market):
                         markets = self.accounts.setdefault(key, set())

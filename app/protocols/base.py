@@ -155,6 +155,33 @@ class DeploymentState(ABC):
         del before
         return read
 
+    accounts_move: ClassVar[bool] = False
+    """Whether there are accounts that `moves_by_itself` says yes to."""
+
+    def moves_by_itself(self, snapshot: AccountSnapshot) -> bool:
+        """Whether the account's raw state changes with no log naming it, by what others do (the maker of a perp's
+        pool). Such accounts are read at every block that is stored."""
+        del snapshot
+        return False
+
+    accounts_change_unseen: ClassVar[bool] = False
+    """Whether an account's raw state can change now and then with no log naming it. Then every stored account is
+    read again in a slow round besides."""
+
+    def may_have_changed_unseen(self, before: DeploymentState, *, logs_seen: bool) -> bool:
+        """Whether some account may have changed without a log since `before`, an earlier state.
+
+        Says yes whenever it cannot be excluded. `logs_seen`: a log of this deployment was seen in these blocks, which
+        may be what made the difference; never said of blocks nobody looked at one by one.
+        """
+        del before, logs_seen
+        return False
+
+    def may_change_unseen(self, snapshot: AccountSnapshot) -> bool:
+        """Whether this account is one that can: only these are read at once when the state may have changed so."""
+        del snapshot
+        return True
+
     @abstractmethod
     def read_truth(self, key: AccountKey) -> ReadPlan[Truth | None]:
         """The contract's own answer about the account; None if that view reverts."""
@@ -206,7 +233,8 @@ class Adapter(ABC):
         """Everything about a deployment from its roots: the start of following it.
 
         Raises (inside the plan):
-            Refused: a root contract does not answer as this protocol; the message names deployment and role.
+            Refused: a root contract does not answer as this protocol; the message names deployment and role. Then
+                this deployment is set aside and tried again later; the same holds for `read_next`, and for Fatal.
         """
 
     @abstractmethod

@@ -1,18 +1,21 @@
-"""Deployments: what is followed."""
+"""Deployments: what is followed, and what is set aside because it refuses to be read."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import BigInteger, Text, any_, bindparam, or_, select
+from sqlalchemy import BigInteger, Integer, Text, any_, bindparam, func, literal_column, or_, select, true
+from sqlalchemy import column as named
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from app.domain.chain import Address, ChainId
 from app.domain.market import Deployment
 from app.errors import Refused
 from app.store.engine import Asked, Query, ReadSession, WriteSession
-from app.store.tables import deployments, markets
+from app.store.states import NO_LIMIT
+from app.store.tables import deployment_troubles, deployments, markets
 from app.store.types import text_array
 
 _FIELDS = ("slug", "chain_id", "protocol", "name", "address", "start_block", "contracts")
@@ -43,6 +46,47 @@ _RESOLVE = Query(
         deployments.c.slug == any_(bindparam("slugs", type_=ARRAY(Text)))
     )
 )
+_moment = func.unnest(
+    bindparam("chain_ids", type_=ARRAY(BigInteger)), bindparam("limit_ids", type_=ARRAY(BigInteger))
+).table_valued(named("chain_id", BigInteger), named("limit_id", BigInteger), name="moment")
+_moment = _moment.render_derived()
+_newest_trouble = (
+    select(deployment_troubles.c.trouble, deployment_troubles.c.since_block)
+    .where(
+        deployment_troubles.c.deployment_id == deployments.c.id,
+        deployment_troubles.c.block_id <= _moment.c.limit_id,
+    )
+    .order_by(deployment_troubles.c.block_id.desc())
+    .limit(literal_column("1", Integer))
+    .lateral("newest")
+)
+_TROUBLES = Query(
+    select(deployments.c.slug, _newest_trouble.c.trouble, _newest_trouble.c.since_block)
+    .select_from(_moment.join(deployments, deployments.c.chain_id == _moment.c.chain_id).join(_newest_trouble, true()))
+    .where(_newest_trouble.c.trouble.is_not(None))
+    .order_by(deployments.c.slug)
+)
+_NOTE_TROUBLE = Query(
+    insert(deployment_troubles).from_select(
+        ["deployment_id", "block_id", "trouble", "since_block"],
+        select(
+            deployments.c.id,
+            bindparam("block_id", type_=BigInteger),
+            bindparam("trouble", type_=Text),
+            bindparam("since_block", type_=BigInteger),
+        ).where(deployments.c.slug == bindparam("slug", type_=Text)),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentTrouble:
+    """Why a deployment is set aside: its contracts do not answer as its protocol. Others of its chain go on."""
+
+    text: str
+    """In words, without URLs or keys."""
+    since_block: int
+    """The first block not read for it: what is stored of it and its accounts is of the block before, at best."""
 
 
 async def register_deployments(session: WriteSession, given: Sequence[Deployment]) -> None:
@@ -91,3 +135,27 @@ def ask_known(slugs: Sequence[str]) -> Asked:
 async def resolve_deployments(session: ReadSession, slugs: Collection[str]) -> dict[str, tuple[int, ChainId]]:
     """Surrogate id and chain of each deployment that is known."""
     return {slug: (key, chain) for slug, key, chain in await session.rows(_RESOLVE, slugs=list(slugs))}
+
+
+async def load_troubles(session: ReadSession, chain_ids: Collection[ChainId]) -> dict[str, str]:
+    """Why deployments are set aside at the newest stored blocks of these chains, by deployment id.
+
+    What is stored of such a deployment and its accounts is not of that block: nothing may be valued with it.
+    """
+    found = await load_troubles_at(session, dict.fromkeys(chain_ids, NO_LIMIT))
+    return {slug: trouble.text for slug, trouble in found.items()}
+
+
+async def load_troubles_at(
+    session: ReadSession, block_id_by_chain: Mapping[ChainId, int]
+) -> dict[str, DeploymentTrouble]:
+    """The deployments that were set aside at the stored block with the given surrogate id of each chain."""
+    rows = await session.rows(_TROUBLES, chain_ids=list(block_id_by_chain), limit_ids=list(block_id_by_chain.values()))
+    return {slug: DeploymentTrouble(text, since_block) for slug, text, since_block in rows}
+
+
+async def note_trouble(session: WriteSession, slug: str, block_id: int, trouble: DeploymentTrouble | None) -> None:
+    """Note, with the block of surrogate id `block_id`, that a deployment is set aside from there on, or (None) is read
+    again. A reorg that drops the block forgets it."""
+    text, since_block = (trouble.text, trouble.since_block) if trouble is not None else (None, None)
+    await session.run(_NOTE_TROUBLE, slug=slug, block_id=block_id, trouble=text, since_block=since_block)

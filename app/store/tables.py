@@ -96,6 +96,17 @@ deployments = Table(
     comment="Installations of protocols. `slug` is the public id.",
 )
 
+deployment_troubles = Table(
+    "deployment_troubles",
+    metadata,
+    Column("deployment_id", Integer, ForeignKey("deployments.id"), primary_key=True, autoincrement=False),
+    _block(primary_key=True),
+    Column("trouble", Text),
+    Column("since_block", BigInteger),
+    Index(None, "block_id"),
+    comment="From which block on a deployment is not read, and why; both NULL: from which on it is read again.",
+)
+
 markets = Table(
     "markets",
     metadata,

@@ -1,0 +1,71 @@
+"""What a block is read with and from, and what it brings: the values that pass between the reading and the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.chain.reader import ChainReader
+from app.domain.batch import BlockBatch, DueAccount, ScanRange
+from app.domain.market import Deployment, Market, MarketRecord
+from app.indexer.metrics import ChainMetrics
+from app.indexer.options import IndexerOptions
+from app.indexer.unlogged import NOBODY, Unlogged
+from app.protocols.base import Adapter, DeploymentState
+from app.store.deployments import DeploymentTrouble
+from app.store.engine import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """One deployment as of the cursor."""
+
+    deployment: Deployment
+    adapter: Adapter
+    state: DeploymentState | None
+    """None until it has been read for the first time. Of the block before `trouble` began, while there is one."""
+    trouble: DeploymentTrouble | None = None
+    """Why it is set aside: the other deployments of its chain go on without it."""
+    unlogged: Unlogged = NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a block is read with."""
+
+    reader: ChainReader
+    database: Database
+    options: IndexerOptions
+    metrics: ChainMetrics
+    round_blocks: int
+    """Blocks of a round in which every account that can change unseen is read once."""
+    sampling_step: int
+    """Blocks from one that is stored to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Harvest:
+    """What one block brings."""
+
+    batch: BlockBatch
+    followed: tuple[Followed, ...]
+    """The deployments as of the batch's block."""
+    troubles: tuple[tuple[str, DeploymentTrouble | None], ...]
+    """Deployments that were set aside, are for another reason than before, or (None) are read again."""
+    scans: tuple[ScanRange, ...]
+    """Blocks whose logs are left to search, because the harvest does not continue what is stored below."""
+    unreadable: tuple[DueAccount, ...]
+    """Accounts to be read again, with the markets that reading must not forget."""
+    later: tuple[DueAccount, ...]
+    """Accounts that may have changed and did not find room: to be read from the next block on."""
+
+
+def new_markets(before: DeploymentState | None, now: DeploymentState) -> list[Market]:
+    """Markets that are new or described otherwise."""
+    known = set(before.markets()) if before is not None else set()
+    return [market for market in now.markets() if market not in known]
+
+
+def new_records(before: DeploymentState | None, now: DeploymentState) -> list[MarketRecord]:
+    """Records whose values differ."""
+    known = set(before.records()) if before is not None else set()
+    return [record for record in now.records() if record not in known]
