@@ -73,7 +73,7 @@ async def demo(settings: Settings, console: Console) -> int:
         base_url = f"http://{settings.host}:{settings.port}"
 
         async def start(children: Supervisor) -> None:
-            with console.status("Building a local chain with the real Aave contracts and its population"):
+            with console.status("Building a local chain with the real protocol contracts and its population"):
                 await children.start(_part(environ, "devnet", *map(str, files)))
                 postgres = await _in_thread(lambda: resources.enter_context(_embedded(Path(folder) / "postgres")))
                 await _migrate(postgres)
@@ -193,7 +193,7 @@ def _print_guide(console: Console, settings: Settings, guide: list[dict[str, str
     console.print(f"\n[bold]Waterline[/] is at {base}/", highlight=False)
     console.print(f"  API  {base}/v1/status    contract {base}/openapi.json", highlight=False)
     console.print(f"  node http://127.0.0.1:{settings.devnet_port}    chain id {DEVNET_CHAIN_ID}\n", highlight=False)
-    console.print("Three wallets worth looking at:", highlight=False)
+    console.print("Wallets worth looking at:", highlight=False)
     for entry in guide:
         console.print(f"  {base}/wallet/{entry['wallet']}\n      {entry['why']}", highlight=False)
     console.print("\nPrices move, users act, a liquidator works. Ctrl-C ends everything and keeps nothing.\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from devnet.chain import TransactionFailed
 from devnet.life import HOUR
 from devnet.node import NodeError
 from devnet.pool import WAD, AccountView
-from devnet.world import World
+from devnet.world import NEIGHBOURS, World
 
 HISTORY_HOURS = 48
 HISTORY_BLOCKS = 48
@@ -26,6 +26,8 @@ SPOILT_IN_A_ROW = 20
 """More blocks than this that cannot be made, one after the other, are a fault of ours."""
 USERS_PER_BLOCK = (0, 0, 0, 0, 1, 1)
 """Few: the node keeps every transaction in memory for as long as it lives (some 60 kB for one of the Pool)."""
+NEIGHBOURS_EVERY = 6
+"""The other protocols take turns, for the same reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ def run(
     ready: Callable[[Ready], None],
     *,
     chain_id: int = 31337,
+    network: str = "devnet",
+    protocols: Sequence[str] = tuple(NEIGHBOURS),
     history_after: Path | None = None,
     stopped: threading.Event | None = None,
 ) -> None:
@@ -74,7 +78,10 @@ def run(
             wallets=wallets,
             chain_id=chain_id,
             start_timestamp=begin,
+            network=network,
             users_per_block=USERS_PER_BLOCK,
+            protocols=protocols,
+            neighbours_every=NEIGHBOURS_EVERY,
         ) as world:
             try:
                 world.write_deployments_file(deployments_file)
@@ -89,10 +96,11 @@ def run(
 
 
 def interesting_wallets(world: World) -> tuple[tuple[str, Address], ...]:
-    """Up to three different wallets: near liquidation with several collaterals, in an eMode, in both deployments."""
+    """Up to four different wallets: near liquidation with several collaterals, in an eMode, in both Aaves, and in the
+    most protocols at once."""
     by_deployment = [
-        {view.wallet: view for view in world.accounts(str(row["id"]), world.wallets) if view is not None}
-        for row in world.deployments()
+        {view.wallet: view for view in world.accounts(name, world.wallets) if view is not None}
+        for name in world.aave_ids
     ]
     in_debt = sorted(
         (view for views in by_deployment for view in views.values() if view.has_debt and view.health_wad >= WAD),
@@ -101,17 +109,30 @@ def interesting_wallets(world: World) -> tuple[tuple[str, Address], ...]:
     several = (view.wallet for view in in_debt if not view.emode and len(_collaterals(view)) > 1)
     emode = (view.wallet for view in in_debt if view.emode)
     both = (v.wallet for v in in_debt if all(views[v.wallet].has_debt for views in by_deployment if v.wallet in views))
+    everywhere, protocols = _most_protocols(world, {view.wallet for view in in_debt})
     found: list[tuple[str, Address]] = []
     wishes = (
+        (f"in {', '.join(protocols)} at once", everywhere),
         ("near liquidation, several collaterals", several),
         ("in an eMode", emode),
-        ("in both deployments", both),
+        ("in both Aave deployments", both),
     )
     for what, candidates in wishes:
         wallet = next((w for w in candidates if w not in {known for _, known in found}), None)
         if wallet is not None:
             found.append((what, wallet))
     return tuple(found)
+
+
+def _most_protocols(world: World, in_aave: set[Address]) -> tuple[Iterator[Address], list[str]]:
+    """Whoever is exposed in the most protocols, and their names."""
+    exposed = {"Aave": in_aave}
+    for neighbour in world.neighbours.values():
+        name, _, _ = str(neighbour.as_row(world.chain_id)["name"]).partition(" (")
+        exposed[name] = neighbour.exposed()
+    places = {wallet: [name for name, who in exposed.items() if wallet in who] for wallet in world.wallets}
+    most = max(places.values(), key=len)
+    return (wallet for wallet in world.wallets if len(most) > 1 and places[wallet] == most), most
 
 
 def _collaterals(view: AccountView) -> list[str]:

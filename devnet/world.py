@@ -125,6 +125,11 @@ class World:
         rows = [deployed.as_row(self.chain_id) for deployed in self._deployed.values()]
         return rows + [neighbour.as_row(self.chain_id) for neighbour in self.neighbours.values()]
 
+    @property
+    def aave_ids(self) -> list[str]:
+        """Ids of the Aave installations, the older one first."""
+        return [*self._deployed]
+
     def write_deployments_file(self, path: Path) -> None:
         """The deployments file, replaced in one go: a reader sees the old one or the new one."""
         write_atomically(path, json.dumps(self.deployments(), indent=2).encode() + b"\n")

@@ -47,7 +47,7 @@ def test_the_demo_announces_itself_and_leaves_nothing(tmp_path: Path, monkeypatc
 
     demo.run(None, 1, 60, 0.1, file, ready, stopped=stop)
     assert seen[0].chain_id == 31337
-    assert len({wallet for _, wallet in seen[0].wallets}) == 3
+    assert len({wallet for _, wallet in seen[0].wallets}) == 4
     assert not file.exists()
     with pytest.raises(OSError, match="refused"):
         NodeClient(int(seen[0].rpc_url.rpartition(":")[2])).quantity("eth_blockNumber")
@@ -80,7 +80,7 @@ def test_live_blocks_follow_the_clock(world: World) -> None:
 
 def test_the_announced_wallets_are_what_is_said_of_them(session_world: World) -> None:
     found = dict(demo.interesting_wallets(session_world))
-    both = found["in both deployments"]
+    both = found["in both Aave deployments"]
     for row in session_world.deployments():
         view = session_world.accounts(str(row["id"]), [both])[0]
         assert view is not None

@@ -70,11 +70,11 @@ async def test_the_demo_comes_up_lives_and_leaves_nothing_behind(
             await until(client, "/ready", "")
             first = (await until(client, "/v1/status", '"ready":true')).json()["chains"][0]["indexed_number"]
             for _ in range(600):
-                if "Three wallets" in log.read_text():
+                if "Wallets worth" in log.read_text():
                     break
                 await asyncio.sleep(0.1)
             wallets = re.findall(r"/wallet/(0x[0-9a-fA-F]{40})", log.read_text())
-            assert len(wallets) == 3
+            assert len(wallets) == 4
             page = await client.get(f"/wallet/{wallets[0]}", follow_redirects=True)
             assert page.status_code == 200
             assert "from liquidation" in page.text
