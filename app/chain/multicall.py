@@ -1,138 +1,50 @@
-"""Multicall3.aggregate3: bytes in, bytes out, and the cutting into requests a node will take.
-
-Interface (mds1/multicall3): `aggregate3((address target, bool allowFailure, bytes callData)[])` returns
-`(bool success, bytes returnData)[]`. Encoding and decoding are templates over the ABI's fixed layout: the
-generic codec costs 50 to 80 us a call, this 2 to 4.
-"""
+"""Any number of calls at one block through Multicall3, as few requests as the node allows; no call harms another."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
-from functools import lru_cache
-from itertools import accumulate, repeat
-from operator import attrgetter
-from struct import Struct
-from typing import Final, cast
+from typing import Final, TypeVar
 
+from app.chain.aggregate3 import ENTRY_WORDS, decode_aggregate3, encode_aggregate3
+from app.chain.apart import LONE_GAS, METER, REFUSED, Apart, bounded, is_doubtful
 from app.chain.faults import ExecutionReverted, Malformed, OutOfGas, ResponseTooLarge
 from app.chain.rpc import Rpc
 from app.chain.wire import body, call_params
-from app.domain.chain import Address, CallResult, ContractCall, Returned, Reverted
+from app.domain.chain import Address, CallResult, ContractCall, Returned
 
-SELECTOR: Final = bytes.fromhex("82ad56cb")
-"""keccak("aggregate3((address,bool,bytes)[])")[:4]"""
+__all__ = ["MAX_BODY_BYTES", "MAX_CALLS", "Multicaller", "decode_aggregate3", "encode_aggregate3"]
+
+T = TypeVar("T")
 
 MAX_CALLS: Final = 500
 MAX_BODY_BYTES: Final = 1_500_000
 """Nodes refuse bodies over 2 MB (Anvil) or 5 MB (geth)."""
 _IN_FLIGHT: Final = 2
+_EXTRA_IN_FLIGHT: Final = 4
+"""Requests besides the chunks': about calls kept apart, and in search of what spoils a chunk."""
 _GROW_AFTER: Final = 64
 """Full chunks in a row that must succeed before a learned size grows again by a quarter."""
-
 _WORD: Final = 32
-_ZERO12: Final = bytes(12)
-_ENTRY_WORDS: Final = 4  # target, allowFailure, offset of the data, its length
-
-
-_set_data = vars(Returned)["data"].__set__
-"""What a frozen dataclass's constructor does in the end; called from C, results are made three times faster."""
-_target = attrgetter("target")
-_calldata = attrgetter("data")
-
-
-def encode_aggregate3(calls: Sequence[ContractCall]) -> bytes:
-    """Calldata that runs `calls` in order, each allowed to fail."""
-    count = len(calls)
-    entries, sizes = _uniform_entries(calls) or _entries(calls)
-    offsets = list(accumulate(sizes, initial=_WORD * count))[:-1]
-    return b"".join((SELECTOR, _word(_WORD), _word(count), _offset_table(count).pack(*offsets), entries))
-
-
-def _entries(calls: Sequence[ContractCall]) -> tuple[bytes, list[int]]:
-    """The encoded entries in a row, and the length of each."""
-    parts: list[bytes] = []
-    sizes: list[int] = []
-    add, add_size = parts.extend, sizes.append
-    for target, data in calls:
-        head, padding, size = _shape(len(data))
-        add((_ZERO12, target, head, data, padding))
-        add_size(size)
-    return b"".join(parts), sizes
-
-
-def _uniform_entries(calls: Sequence[ContractCall]) -> tuple[bytes, list[int]] | None:
-    """`_entries` in one step where all calls go to one contract with calldata of one length; None elsewhere."""
-    targets = set(map(_target, calls))
-    if len(targets) != 1 or len(lengths := set(map(len, map(_calldata, calls)))) != 1:
-        return None
-    head, padding, size = _shape(lengths.pop())
-    before = _ZERO12 + targets.pop() + head
-    return before + (padding + before).join(map(_calldata, calls)) + padding, [size] * len(calls)
-
-
-def decode_aggregate3(raw: bytes, count: int) -> list[CallResult]:
-    """The `count` results in the order of the calls.
-
-    Raises:
-        Malformed: the bytes are not exactly `count` results in the layout every Solidity contract gives.
-    """
-    if len(raw) < 2 * _WORD + _WORD * count or raw[:64] != _word(_WORD) + _word(count):
-        raise Malformed(f"multicall: the answer is not a list of {count} results")
-    table = _offset_table(count)
-    offsets = table.unpack_from(raw, 64)
-    if table.pack(*offsets) != raw[64 : 64 + table.size]:
-        raise Malformed("multicall: an offset is out of range")
-    uniform = _decode_uniform(raw, offsets)
-    if uniform is not None:
-        return uniform
-    results: list[CallResult] = []
-    append, known = results.append, _result_heads
-    for offset in offsets:
-        start = 160 + offset
-        head = raw[start - 96 : start]
-        success, size = known.get(head) or _remember_head(head)
-        data = raw[start : start + size]
-        if len(data) != size:
-            raise Malformed("multicall: a result is cut off")
-        append(Returned(data) if success else Reverted(data))
-    return results
-
-
-def _decode_uniform(raw: bytes, offsets: Sequence[int]) -> list[CallResult] | None:
-    """The usual case at twice the speed: all calls succeeded with data of one length. None if it is not that case."""
-    count = len(offsets)
-    if count < 2:
-        return None
-    stride = (len(raw) - 64) // count - _WORD
-    if offsets[0] != _WORD * count or offsets[-1] != _WORD * count + stride * (count - 1) or stride < 96:
-        return None
-    head = raw[64 + offsets[0] : 160 + offsets[0]]
-    success, size = _result_heads.get(head) or _remember_head(head)
-    if not success or stride != 96 + size + -size % _WORD or len(raw) != 64 + count * (_WORD + stride):
-        return None
-    if list(offsets) != list(range(offsets[0], offsets[0] + stride * count, stride)):
-        return None
-    fields = _uniform_table(count, size).unpack_from(raw, 64 + _WORD * count)
-    if fields[::2].count(head) != count:
-        return None
-    results = list(map(object.__new__, repeat(Returned, count)))
-    deque(map(_set_data, results, fields[1::2]), maxlen=0)
-    return cast(list[CallResult], results)
 
 
 class Multicaller:
-    """Runs any number of calls at one block through Multicall3, as few requests as the node allows."""
+    """Runs calls through one Multicall3, and remembers what the node bears and which calls spoil a request."""
 
     def __init__(self, rpc: Rpc, address: Address, *, max_calls: int = MAX_CALLS) -> None:
         self._rpc = rpc
         self._address = address
         self._most = max_calls
         self._full_chunks = 0
+        self._extra = asyncio.Semaphore(_EXTRA_IN_FLIGHT)
+        self._meter_works = True
+        """False once the node could not run the meter even alone: then chunks cannot be certified."""
         self.chunk_calls = max_calls
         """Calls a request at present: what the node was found to bear."""
+        self.apart = Apart()
+        """Calls found to burn gas or to answer with too much."""
 
     async def run(self, calls: Sequence[ContractCall], block: bytes) -> list[CallResult]:
         """The results of `calls`, in order, one each. See `stream`."""
@@ -145,15 +57,17 @@ class Multicaller:
     async def stream(self, calls: Sequence[ContractCall], block: bytes) -> AsyncGenerator[list[CallResult], None]:
         """The results of `calls` in order, chunk by chunk, while the node works on the next ones. Close it.
 
-        A call that comes back reverted without data from among others is asked again alone: running dry because
-        its neighbours used up the gas looks just like that, and must not read as its own failure.
+        A revert without data is believed only of a call that certainly had gas: running dry because its neighbours
+        used it up looks just like that, and must not read as its own failure. A call that starves others is found
+        once and asked alone from then on, with `LONE_GAS`. What then still runs dry, is refused by the node as a
+        whole, or answers with more than `MAX_RESULT_BYTES`, is `Reverted(b"")`.
 
         Args:
             calls: Any number.
             block: JSON of the block identifier all of them are pinned to.
 
         Raises:
-            OutOfGas, ResponseTooLarge, ExecutionReverted: even one call alone is too much for the node.
+            OutOfGas, ResponseTooLarge, ExecutionReverted: the node refuses even a request without any call.
             Any other class of `app.chain.faults`: the request failed; nothing is known about the calls not given yet.
         """
         running: deque[asyncio.Task[list[CallResult]]] = deque()
@@ -163,7 +77,7 @@ class Multicaller:
             while at < total or running:
                 while at < total and len(running) < _IN_FLIGHT:
                     chunk = calls[at : _cut(calls, at, self.chunk_calls)]
-                    running.append(asyncio.create_task(self._run_settled(chunk, block)))
+                    running.append(asyncio.create_task(self._run_chunk(chunk, block)))
                     at += len(chunk)
                 if finished:
                     await asyncio.sleep(0)  # the next request leaves before the caller gets busy with these results
@@ -176,31 +90,106 @@ class Multicaller:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def _run_settled(self, calls: Sequence[ContractCall], block: bytes) -> list[CallResult]:
-        """One chunk, with calls that may only have been starved by their neighbours asked again alone."""
-        results = await self._run_chunk(calls, block)
-        if len(calls) > 1:
-            for place in [i for i, result in enumerate(results) if type(result) is Reverted and not result.data]:
-                (results[place],) = await self._run_chunk(calls[place : place + 1], block)
+    async def _run_chunk(self, calls: Sequence[ContractCall], block: bytes) -> list[CallResult]:
+        """One chunk; the calls of it that are kept apart are asked beside it."""
+        lone = [place for place, call in enumerate(calls) if call in self.apart] if self.apart else []
+        if not lone:
+            return await self._run_together(calls, block)
+        alone = set(lone)
+        rest = [place for place in range(len(calls)) if place not in alone]
+        together = self._run_together([calls[place] for place in rest], block)
+        answers, *single = await _all([together, *(self._one(calls[place], block) for place in lone)])
+        results: list[CallResult] = [REFUSED] * len(calls)
+        for place, answer in zip(rest + lone, [*answers, *(one[0] for one in single)], strict=True):
+            results[place] = answer
         return results
 
-    async def _run_chunk(self, calls: Sequence[ContractCall], block: bytes) -> list[CallResult]:
-        """One request, or two halves of it where the node refuses the whole."""
-        try:
-            params = call_params(self._address, encode_aggregate3(calls), block)
-            raw = await self._rpc.request_bytes(body("eth_call", params), "eth_call")
-            if not raw:  # the outer call of an address without code succeeds with nothing
-                raise Malformed(f"multicall: no contract at {self._address} at this block")
-            results = decode_aggregate3(raw, len(calls))
-        except (OutOfGas, ResponseTooLarge, ExecutionReverted):
+    async def _run_together(self, calls: Sequence[ContractCall], block: bytes) -> list[CallResult]:
+        """One request where all is well; otherwise what is doubtful is asked again, and who spoiled it is found."""
+        if not calls:
+            return []
+        known = len(self.apart)
+        results = await self._try(calls, block)
+        if results is None:
             if len(calls) == 1:
-                raise
-        else:
-            self._learn_success(len(calls))
+                return await self._certified(calls, block)
+            half = (len(calls) + 1) // 2
+            ask = self._certified if self._meter_works else self._run_together
+            answers = await _flat([ask(part, block) for part in (calls[:half], calls[half:])])
+            if len(self.apart) == known:
+                self._learn_limit(half)  # nobody spoiled it: it was too much
+            return answers
+        self._learn_success(len(calls))
+        doubtful = [place for place, result in enumerate(results) if is_doubtful(result)]
+        if not doubtful:
             return results
+        answers = await self._certified([calls[place] for place in doubtful], block)
+        starved = [place for place, answer in zip(doubtful, answers, strict=True) if answer != results[place]]
+        for place, answer in zip(doubtful, answers, strict=True):
+            results[place] = answer
+        if starved and len(self.apart) == known:
+            # one of those before it took the gas and answered all the same
+            results[: starved[0]] = await self._certified(calls[: starved[0]], block)
+            if len(self.apart) == known:
+                self._learn_limit((len(calls) + 1) // 2)
+        return results
+
+    async def _certified(self, calls: Sequence[ContractCall], block: bytes) -> list[CallResult]:
+        """Results that say something of their own calls: `METER_GAS` was left after all of them.
+
+        Where it was not, the halves are asked; a single call after which it was not is kept apart from now on.
+        """
+        if not calls:
+            return []
+        if not self._meter_works:
+            return await _flat([self._one(call, block) for call in calls])
+        async with self._extra:
+            results = await self._try([*calls, METER], block)
+        if results is not None and type(results[-1]) is Returned:
+            return [self._taken(call, result) for call, result in zip(calls, results[:-1], strict=True)]
+        if len(calls) == 1:
+            async with self._extra:
+                metered = await self._try([METER], block)
+            if metered is None or type(metered[0]) is not Returned:
+                self._meter_works = False
+            else:
+                self.apart.add(calls[0])
+            return await self._one(calls[0], block)
         half = (len(calls) + 1) // 2
-        self._learn_limit(half)
-        return await self._run_chunk(calls[:half], block) + await self._run_chunk(calls[half:], block)
+        return await _flat([self._certified(calls[:half], block), self._certified(calls[half:], block)])
+
+    async def _one(self, call: ContractCall, block: bytes) -> list[CallResult]:
+        """The call's own answer, by itself and with `LONE_GAS`."""
+        async with self._extra:
+            found = await self._try([call], block, LONE_GAS)
+            if found is None and call not in self.apart:
+                await self._request([], block, None)  # raises where it is not the call that is at fault
+        answer = REFUSED if found is None else bounded(found[0])
+        self.apart.note(call, answer)
+        return [answer]
+
+    def _taken(self, call: ContractCall, result: CallResult) -> CallResult:
+        """A certified result; one that is too long is refused, and its call kept apart."""
+        answer = bounded(result)
+        if answer is not result:
+            self.apart.add(call)
+        return answer
+
+    async def _try(
+        self, calls: Sequence[ContractCall], block: bytes, gas: int | None = None
+    ) -> list[CallResult] | None:
+        """The results of one request; None where the node refuses it as too much."""
+        try:
+            return await self._request(calls, block, gas)
+        except (OutOfGas, ResponseTooLarge, ExecutionReverted):
+            return None
+
+    async def _request(self, calls: Sequence[ContractCall], block: bytes, gas: int | None) -> list[CallResult]:
+        params = call_params(self._address, encode_aggregate3(calls), block, gas)
+        raw = await self._rpc.request_bytes(body("eth_call", params), "eth_call")
+        if not raw:  # the outer call of an address without code succeeds with nothing
+            raise Malformed(f"multicall: no contract at {self._address} at this block")
+        return decode_aggregate3(raw, len(calls))
 
     def _learn_limit(self, calls: int) -> None:
         self.chunk_calls = max(1, min(self.chunk_calls, calls))
@@ -215,61 +204,30 @@ class Multicaller:
             self._full_chunks = 0
 
 
+async def _all(work: Sequence[Coroutine[None, None, list[T]]]) -> list[list[T]]:
+    """The results in order, worked for at once; when one fails the others end before the failure goes on."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _flat(work: Sequence[Coroutine[None, None, list[T]]]) -> list[T]:
+    return [result for results in await _all(work) for result in results]
+
+
 def _cut(calls: Sequence[ContractCall], start: int, size: int) -> int:
     """Where the chunk that begins at `start` ends: at most `size` calls, at most MAX_BODY_BYTES, at least one."""
     end = min(start + size, len(calls))
-    overhead = (_ENTRY_WORDS + 2) * _WORD
+    overhead = (ENTRY_WORDS + 2) * _WORD
     budget = MAX_BODY_BYTES // 2  # hex takes two characters a byte
-    if (end - start) * overhead + sum(map(len, map(_calldata, calls[start:end]))) <= budget:
+    if (end - start) * overhead + sum(len(call.data) for call in calls[start:end]) <= budget:
         return end
     for index in range(start, end):
         budget -= overhead + len(calls[index].data)
         if budget < 0 and index > start:
             return index
     return end
-
-
-def _word(value: int) -> bytes:
-    return value.to_bytes(_WORD, "big")
-
-
-@lru_cache(maxsize=1024)
-def _shape(size: int) -> tuple[bytes, bytes, int]:
-    """For calldata of `size` bytes: what stands before it in its entry, its padding, the whole entry's length."""
-    padding = bytes(-size % _WORD)
-    head = _word(1) + _word(3 * _WORD) + _word(size)
-    return head, padding, _ENTRY_WORDS * _WORD + size + len(padding)
-
-
-@lru_cache(maxsize=1024)
-def _offset_table(count: int) -> Struct:
-    """`count` ABI words holding small numbers."""
-    return Struct(">" + "24xQ" * count)
-
-
-@lru_cache(maxsize=64)
-def _uniform_table(count: int, size: int) -> Struct:
-    """`count` results of `size` bytes: the three words before each, and its data."""
-    return Struct(f"96s{size}s{-size % _WORD}x" * count)
-
-
-_result_heads: dict[bytes, tuple[bool, int]] = {}
-"""Decoded heads of results: a node's answers repeat a handful of them."""
-_HEADS_KEPT: Final = 4096
-_HEAD: Final = Struct(">24xQ24xQ24xQ")
-
-
-def _remember_head(head: bytes) -> tuple[bool, int]:
-    """(success, length) from the three words before a result's data.
-
-    Raises:
-        Malformed: not such words.
-    """
-    if len(head) != _HEAD.size:
-        raise Malformed("multicall: a result is cut off")
-    success, offset, size = _HEAD.unpack(head)
-    if _HEAD.pack(success, offset, size) != head or success > 1 or offset != 2 * _WORD:
-        raise Malformed("multicall: a result does not have the ABI's layout")
-    if len(_result_heads) >= _HEADS_KEPT:
-        _result_heads.clear()
-    return _result_heads.setdefault(head, (bool(success), size))

@@ -16,7 +16,7 @@ import aiohttp
 from web3 import AsyncHTTPProvider
 from web3.types import RPCEndpoint
 
-from app.chain.faults import Transport, classify_status
+from app.chain.faults import ResponseTooLarge, Transport, classify_status
 from app.errors import Refused
 
 SILENT: Final = logging.getLogger("app.chain.silent")
@@ -27,6 +27,8 @@ _CONNECTIONS: Final = 8
 _CONNECT_SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 30.0
 _SHORTEST_SECRET: Final = 6
+MOST_REPLY_BYTES: Final = 2**27
+"""An answer of more than 128 MB is not read: 100,000 logs are half of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class NodeProvider(AsyncHTTPProvider):
 
         Raises:
             Transport: nothing usable came back.
+            ResponseTooLarge: more came back than is read.
         """
         if self._post is not None:
             return await self._post(body)
@@ -118,7 +121,7 @@ class NodeProvider(AsyncHTTPProvider):
         trouble = ""
         try:
             async with session.post(self.endpoint_uri or "", data=body) as response:
-                content = await response.read()
+                content = await _read_bounded(response)
                 return HttpReply(response.status, content, _retry_after(response.headers.get("Retry-After")))
         except aiohttp.ClientError as error:
             trouble = type(error).__name__
@@ -154,6 +157,22 @@ class NodeProvider(AsyncHTTPProvider):
         if reply.status != 200 and not reply.body.lstrip().startswith((b"{", b"[")):
             raise classify_status(reply.status, reply.retry_after)
         return reply.body
+
+
+async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
+    """The whole answer.
+
+    Raises:
+        ResponseTooLarge: it has more than `MOST_REPLY_BYTES`; the rest is left unread and its connection closed.
+    """
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > MOST_REPLY_BYTES:
+            raise ResponseTooLarge(f"the answer has more than {MOST_REPLY_BYTES} bytes")
+    return b"".join(parts)
 
 
 def _retry_after(header: str | None) -> float | None:

@@ -168,9 +168,10 @@ def body(method: str, params: bytes) -> bytes:
     return b'{"jsonrpc":"2.0","id":1,"method":"%b","params":%b}' % (method.encode(), params)
 
 
-def call_params(target: Address, calldata: bytes, block: bytes) -> bytes:
-    """Parameters of eth_call. `block` is the finished JSON of the block identifier."""
-    return b'[{"to":"0x%b","data":"0x%b"},%b]' % (binascii.hexlify(target), binascii.hexlify(calldata), block)
+def call_params(target: Address, calldata: bytes, block: bytes, gas: int | None = None) -> bytes:
+    """Parameters of eth_call. `block` is the finished JSON of the block identifier; `gas` None is the node's own."""
+    limit = b"" if gas is None else b',"gas":"%b"' % hex(gas).encode()
+    return b'[{"to":"0x%b","data":"0x%b"%b},%b]' % (binascii.hexlify(target), binascii.hexlify(calldata), limit, block)
 
 
 def log_params(log_filter: LogFilter, where: bytes) -> bytes:

@@ -225,9 +225,8 @@ async def test_a_lag_in_the_middle_of_a_round_repeats_only_what_is_missing(node:
     assert values == [[Returned(b"re: %d" % number)] for number in range(1200)]
 
 
-async def test_one_call_that_starves_the_whole_request_is_a_fault_and_not_a_revert(node: FakeNode) -> None:
-    node.gas_limit = 10_000
-    node.gas_of = lambda call: 9_500
+async def test_a_node_without_gas_for_anything_is_a_fault_and_not_a_revert(node: FakeNode) -> None:
+    node.fail("eth_call", NodeSays(-32000, "out of gas"), times=99)
     with pytest.raises(OutOfGas):
         await node.reader().read(one_round("a"), node.head)
 
