@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from app.api.app import create_app
+from app.api.source import ReadPath
 from app.chain.heads import follow_heads
 from app.chain.reader import ChainReader
 from app.chain.rpc import Rpc
@@ -21,6 +22,7 @@ from app.indexer.loop import Indexer
 from app.settings import load_settings
 from app.store.deployments import register_deployments
 from app.store.engine import Database
+from app.web.routes import mount_pages
 from devnet.world import World
 
 
@@ -48,7 +50,7 @@ class Following:
 
 def deployments_of(world: World, folder: Path) -> list[Deployment]:
     """What the world deployed, as the product itself learns of it: through the deployments file."""
-    path = folder / "deployments.json"
+    path = folder / f"deployments-{world.chain_id}.json"
     path.write_text(json.dumps(world.deployments()))
     return list(load_settings({"DEPLOYMENTS_FILE": str(path)}).extra_deployments)
 
@@ -56,6 +58,34 @@ def deployments_of(world: World, folder: Path) -> list[Deployment]:
 @asynccontextmanager
 async def following(world: World, database: Database, folder: Path) -> AsyncIterator[Following]:
     """Follow `world` into `database` until the block is left. All old logs are searched and read before it begins."""
+    async with following_all([world], database, folder) as (followed,):
+        yield followed
+
+
+@asynccontextmanager
+async def following_all(
+    worlds: Sequence[World], database: Database, folder: Path
+) -> AsyncIterator[tuple[Following, ...]]:
+    """Follow several worlds, each of its own chain id, into one database behind one API and its pages."""
+    app = create_app(database)
+    mount_pages(app, ReadPath(app.state.read_context))
+    transport = httpx.ASGITransport(app)
+    async with AsyncExitStack() as resources:
+        resources.push_async_callback(app.state.read_context.aclose)
+        api = await resources.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://waterline"))
+        followed = [
+            Following(world, database, await resources.enter_async_context(_indexing(world, database, folder)), api)
+            for world in worlds
+        ]
+        for one in followed:
+            one.world.mine()  # accounts found in old logs are read at the next block
+            await one.caught_up()
+        yield tuple(followed)
+
+
+@asynccontextmanager
+async def _indexing(world: World, database: Database, folder: Path) -> AsyncIterator[Indexer]:
+    """An indexer that has searched all old logs and goes on until the block is left."""
     spec = chain_spec(world.chain_id)
     reader = ChainReader(Rpc(world.rpc_url), spec)
     heads = lambda: follow_heads(reader, world.ws_url, 0.2)  # noqa: E731
@@ -63,21 +93,14 @@ async def following(world: World, database: Database, folder: Path) -> AsyncIter
     async with database.write() as session:
         await register_deployments(session, deployments)
     indexer = Indexer(reader, database, spec, deployments, heads)
-    app = create_app(database)
-    transport = httpx.ASGITransport(app)
     task: asyncio.Task[None] | None = None
     try:
         await indexer.run_until(world.block_number, scanned=True)
         task = asyncio.create_task(indexer.run())
-        async with httpx.AsyncClient(transport=transport, base_url="http://waterline") as api:
-            followed = Following(world, database, indexer, api)
-            world.mine()  # accounts found in old logs are read at the next block
-            await followed.caught_up()
-            yield followed
+        yield indexer
     finally:
         if task is not None:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        await app.state.read_context.aclose()
         await reader.aclose()
