@@ -6,10 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
+from operator import attrgetter
 from typing import Final, TypeVar
 
 from app.chain.aggregate3 import ENTRY_WORDS, decode_aggregate3, encode_aggregate3
-from app.chain.apart import LONE_GAS, METER, REFUSED, Apart, bounded, is_doubtful
+from app.chain.apart import LONE_GAS, MAX_RESULT_BYTES, METER, REFUSED, Apart, bounded, is_doubtful
 from app.chain.faults import ExecutionReverted, Malformed, OutOfGas, ResponseTooLarge
 from app.chain.rpc import Rpc
 from app.chain.wire import body, call_params
@@ -28,6 +29,7 @@ _EXTRA_IN_FLIGHT: Final = 4
 _GROW_AFTER: Final = 64
 """Full chunks in a row that must succeed before a learned size grows again by a quarter."""
 _WORD: Final = 32
+_calldata = attrgetter("data")
 
 
 class Multicaller:
@@ -120,7 +122,11 @@ class Multicaller:
                 self._learn_limit(half)  # nobody spoiled it: it was too much
             return answers
         self._learn_success(len(calls))
-        doubtful = [place for place, result in enumerate(results) if is_doubtful(result)]
+        doubtful = [
+            place
+            for place, result in enumerate(results)
+            if (type(result) is not Returned or len(result.data) > MAX_RESULT_BYTES) and is_doubtful(result)
+        ]
         if not doubtful:
             return results
         answers = await self._certified([calls[place] for place in doubtful], block)
@@ -224,7 +230,7 @@ def _cut(calls: Sequence[ContractCall], start: int, size: int) -> int:
     end = min(start + size, len(calls))
     overhead = (ENTRY_WORDS + 2) * _WORD
     budget = MAX_BODY_BYTES // 2  # hex takes two characters a byte
-    if (end - start) * overhead + sum(len(call.data) for call in calls[start:end]) <= budget:
+    if (end - start) * overhead + sum(map(len, map(_calldata, calls[start:end]))) <= budget:
         return end
     for index in range(start, end):
         budget -= overhead + len(calls[index].data)

@@ -32,7 +32,7 @@ CODES = {
     "reverts": "60006000fd",
 }
 """Runtime code by what it does; hand-assembled."""
-JUNK = {
+JUNK: dict[str, CallResult] = {
     "loop": REFUSED,
     "invalid": REFUSED,
     "floods": REFUSED,
