@@ -50,6 +50,25 @@ def venus_artifact(path: str, folder: str = "contracts") -> Artifact:
     return _from_hardhat(package_path("venus") / "artifacts" / folder / f"{path}.sol" / f"{name}.json")
 
 
+def curie_artifact(name: str) -> Artifact:
+    """A contract of Perpetual Protocol v2, e.g. `ClearingHouse`."""
+    return _of_package("perp-curie", name)
+
+
+def perp_oracle_artifact(name: str) -> Artifact:
+    """A contract of Perpetual Protocol's price feeds, e.g. `PriceFeedDispatcher`."""
+    return _of_package("perp-oracle", name)
+
+
+def uniswap_v3_artifact(name: str) -> Artifact:
+    """A contract of Uniswap V3's core; its factory brings the pool's code."""
+    return _of_package("uniswap-v3-core", name)
+
+
+def _of_package(key: str, name: str) -> Artifact:
+    return _from_hardhat(package_path(key) / "artifacts" / "contracts" / f"{name}.sol" / f"{name}.json")
+
+
 def _from_hardhat(file: Path) -> Artifact:
     row: dict[str, Any] = json.loads(file.read_bytes())
     functions = tuple(
