@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from app.domain.account import AccountSnapshot
+from app.domain.legs import Factor, Leg
 from app.domain.market import MarketQuote
 from app.domain.risk import Health, Restoration, RiskAssessment, RiskStatus
 from app.domain.units import RAY, UINT256_MAX, WAD
 from app.protocols.aave_v3.account_data import available_borrows, average_bps, health_factor_wad, utilization_wad
 from app.protocols.aave_v3.accrual import Accrued
 from app.protocols.aave_v3.assessment import assess
+from app.protocols.aave_v3.book import Names, basis, make_factors, make_legs
 from app.protocols.aave_v3.records import Confirmation
 from app.protocols.aave_v3.restoration import restore
 from app.protocols.base import PricedState, Truth
@@ -22,7 +24,7 @@ _make_tuple = tuple.__new__
 class AavePrices(PricedState):
     """A deployment with interest accrued to one timestamp."""
 
-    __slots__ = ("_accrued", "_borrowed_addend", "_confirmation", "_rows", "_rules", "_supplied_addend")
+    __slots__ = ("_accrued", "_borrowed_addend", "_confirmation", "_names", "_rules", "_supplied_addend")
 
     def __init__(self, accrued: Accrued, confirmation: Confirmation) -> None:
         self._accrued = accrued
@@ -30,6 +32,7 @@ class AavePrices(PricedState):
         self._rules = accrued.rules
         self._supplied_addend = accrued.rules.supplied_addend
         self._borrowed_addend = accrued.rules.borrowed_addend
+        self._names = Names(accrued)
 
     def health(self, snapshot: AccountSnapshot) -> Health:
         if self._confirmation.failed:
@@ -101,6 +104,19 @@ class AavePrices(PricedState):
 
     def with_price(self, market: str, price: int) -> AavePrices:
         return AavePrices(self._accrued.with_price(market, price), self._confirmation)
+
+    @property
+    def truncates_threshold(self) -> bool:
+        return not self._rules.summed_threshold
+
+    def legs(self, snapshot: AccountSnapshot) -> tuple[Leg, ...] | None:
+        return None if self._confirmation.failed else make_legs(self._accrued, snapshot, self._names)
+
+    def legs_basis(self) -> object:
+        return self._confirmation.failed, basis(self._accrued)
+
+    def factors(self) -> tuple[Factor, ...]:
+        return make_factors(self._accrued)
 
     def quotes(self) -> tuple[MarketQuote, ...]:
         raw = self._accrued.raw
