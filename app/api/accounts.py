@@ -16,12 +16,13 @@ from app.api import examples
 from app.api.addresses import to_checksum
 from app.api.answers import answer, restarting
 from app.api.cursor import MAX_LENGTH, Cursor, make_cursor, read_cursor
+from app.api.decimals import WAD_DECIMALS, decimal
 from app.api.deps import ReadContext, require_block
 from app.api.freshness import as_of_head, as_of_past, least_fresh
 from app.api.heads import ChainAt, Directory, load_directory
 from app.api.problems import CURSOR_EXPIRED, INVALID_PARAMETER, UNAVAILABLE, ApiProblem
-from app.api.render import WAD_DECIMALS, decimal
 from app.api.schemas import AccountsView, RankedAccountView
+from app.api.schemas_base import Kind
 from app.api.wallets import ChainIdQuery, Context
 from app.domain.chain import Address
 from app.domain.market import Deployment
@@ -78,7 +79,7 @@ async def get_accounts(
     """
     filters = Filters(status, parse_health(max_health_factor), protocol, chain_id, deployment_id)
     view = await load_accounts_view(context, filters, cursor=cursor, limit=limit)
-    return answer(request, view, view.chains)
+    return answer(request, view, view.chains, volatile=view.troubled_deployments)
 
 
 async def load_accounts_view(
@@ -100,27 +101,35 @@ async def load_accounts_view(
         if not directory.chains:
             raise ApiProblem(UNAVAILABLE, "no chain is followed yet", {"Retry-After": "5"})
         wanted = [d for d in directory.deployments.values() if filters.wants(d) and d.chain_id in directory.blocks]
-        rankings = {d.id: await ranking_at(context, d, directory.blocks[d.chain_id]) for d in wanted}
-        return _page(directory, rankings, filters, after, limit)
+        rankings = {
+            d.id: await ranking_at(context, d, directory.blocks[d.chain_id], is_troubled=d.id in directory.troubles)
+            for d in wanted
+        }
+        kinds: dict[str, Kind] = {d.id: context.kind_of(d).value for d in wanted}
+        return _page(directory, rankings, kinds, filters, after, limit)
 
     return await restarting(load_once)
 
 
-async def ranking_at(context: ReadContext, deployment: Deployment, block: StoredBlock) -> Ranking:
+async def ranking_at(
+    context: ReadContext, deployment: Deployment, block: StoredBlock, *, is_troubled: bool = False
+) -> Ranking:
     """The ranking of one deployment at a stored block: made once, in a thread, and kept while there is room.
+
+    While the deployment is set aside, all of its accounts are unknown.
 
     Raises:
         Overtaken: the block is no longer stored.
     """
 
     async def make() -> Ranking:
-        state = await context.state_at(deployment, block)
+        state = None if is_troubled else await context.state_at(deployment, block)
         async with context.database.read() as session:
             await require_block(session, block)
             accounts = await load_accounts(session, deployment.id, block)
         return await asyncio.to_thread(Ranking, state, accounts)
 
-    return await context.rankings.get((deployment.id, block.id, bytes(block.ref.hash)), make)
+    return await context.rankings.get((deployment.id, block.id, bytes(block.ref.hash), is_troubled), make)
 
 
 def parse_health(text: str | None) -> int | None:
@@ -165,7 +174,12 @@ async def _at_blocks_of(session: ReadSession, context: ReadContext, directory: D
 
 
 def _page(
-    directory: Directory, rankings: Mapping[str, Ranking], filters: Filters, after: Cursor | None, limit: int
+    directory: Directory,
+    rankings: Mapping[str, Ranking],
+    kinds: Mapping[str, Kind],
+    filters: Filters,
+    after: Cursor | None,
+    limit: int,
 ) -> AccountsView:
     place = None if after is None else after.place
     lines = merge(
@@ -181,12 +195,15 @@ def _page(
     return AccountsView(
         as_of=least_fresh(directory.as_ofs),
         chains=directory.as_ofs,
-        items=_items(page, directory, rankings),
+        troubled_deployments=directory.troubled,
+        items=_items(page, directory, rankings, kinds),
         next_cursor=next_cursor,
     )
 
 
-def _items(page: Sequence[Ranked], directory: Directory, rankings: Mapping[str, Ranking]) -> list[RankedAccountView]:
+def _items(
+    page: Sequence[Ranked], directory: Directory, rankings: Mapping[str, Ranking], kinds: Mapping[str, Kind]
+) -> list[RankedAccountView]:
     items = []
     for place, health in page:
         deployment = directory.deployments[place.deployment_id]
@@ -198,12 +215,14 @@ def _items(page: Sequence[Ranked], directory: Directory, rankings: Mapping[str, 
                 deployment_id=deployment.id,
                 chain_id=deployment.chain_id,
                 protocol=deployment.protocol,
+                kind=kinds[deployment.id],
                 unit=place.unit,
                 status=health.status.value,
                 health_factor=decimal(health.health_factor_wad, WAD_DECIMALS),
                 utilization=decimal(health.utilization_wad, WAD_DECIMALS),
                 collateral_value=decimal(health.collateral_value, unit.decimals),
                 debt_value=decimal(health.debt_value, unit.decimals),
+                notional_value=decimal(health.notional_value, unit.decimals),
                 value_currency=unit.currency,
             )
         )

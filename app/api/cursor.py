@@ -1,4 +1,4 @@
-"""The opaque cursor of the ranking: the blocks it was made at, where the last page ended, and for which filters."""
+"""The opaque cursors of listings: where the last page ended, and for which filters; for the ranking also its blocks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,6 +15,8 @@ from app.domain.chain import Address, Hash32
 from app.valuation.ranking import Place
 
 MAX_LENGTH = 4096
+
+C = TypeVar("C", "Cursor", "MarketCursor")
 
 _Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _BlockNumber = Annotated[int, Field(ge=0, le=2**63 - 1)]
@@ -57,7 +59,7 @@ def make_cursor(blocks: Mapping[int, tuple[int, Hash32]], place: Place, filters:
         w=Address(place.wallet).hex(),
         u=place.unit,
     )
-    return base64.urlsafe_b64encode(cursor.model_dump_json().encode()).rstrip(b"=").decode()
+    return _encode(cursor)
 
 
 def read_cursor(text: str, filters: object) -> Cursor:
@@ -66,16 +68,57 @@ def read_cursor(text: str, filters: object) -> Cursor:
     Raises:
         ApiProblem: it did not.
     """
+    cursor = _decode(text, Cursor, filters)
+    if not all(chain.isascii() and chain.isdecimal() and len(chain) < 19 for chain in cursor.b):
+        raise _not_ours()
+    return cursor
+
+
+class MarketCursor(BaseModel):
+    """Where a page of markets ended. It names no block: markets are found again by their names at any."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    f: str
+    """Digest of the filters."""
+    d: str = Field(max_length=200)
+    """Deployment of the last market shown."""
+    m: str = Field(max_length=200)
+    """Its code."""
+
+
+def make_market_cursor(deployment_id: str, market: str, filters: object) -> str:
+    """The cursor of the page after this market."""
+    return _encode(MarketCursor(f=_digest(filters), d=deployment_id, m=market))
+
+
+def read_market_cursor(text: str, filters: object) -> tuple[str, str]:
+    """Deployment and market that `make_market_cursor` was given for the same filters.
+
+    Raises:
+        ApiProblem: it made none such.
+    """
+    cursor = _decode(text, MarketCursor, filters)
+    return cursor.d, cursor.m
+
+
+def _encode(cursor: BaseModel) -> str:
+    return base64.urlsafe_b64encode(cursor.model_dump_json().encode()).rstrip(b"=").decode()
+
+
+def _decode(text: str, kind: type[C], filters: object) -> C:
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        cursor = Cursor.model_validate_json(raw)
-        if not all(chain.isascii() and chain.isdecimal() and len(chain) < 19 for chain in cursor.b):
-            raise ValueError("not a chain id")
+        cursor = kind.model_validate_json(raw)
     except (binascii.Error, ValidationError, ValueError):
-        raise ApiProblem(INVALID_CURSOR, "cursor: not one that this listing gave out") from None
+        raise _not_ours() from None
     if cursor.f != _digest(filters):
         raise ApiProblem(INVALID_CURSOR, "cursor: given out for other filters; repeat them or start again")
     return cursor
+
+
+def _not_ours() -> ApiProblem:
+    return ApiProblem(INVALID_CURSOR, "cursor: not one that this listing gave out")
 
 
 def _digest(filters: object) -> str:

@@ -17,7 +17,7 @@ from app.domain.account import AccountState, NotYetRead
 from app.domain.market import Deployment
 from app.domain.units import WAD
 from app.errors import Retryable
-from app.protocols.base import Adapter
+from app.protocols.base import Adapter, ProtocolKind
 from app.store.blocks import StoredBlock, load_block
 from app.store.chains import ChainStatus, load_chains
 from app.store.deployments import load_deployments
@@ -68,6 +68,8 @@ class Following:
     statuses: Mapping[int, ChainStatus]
     unsearched: Mapping[int, int]
     """By chain: old blocks still to be searched for accounts."""
+    troubles: Mapping[str, str]
+    """By deployment, those that are set aside because they refuse to be read: why."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class ReadContext:
     find_adapter: FindAdapter
     stream: BlockStream
     states: SingleFlightCache[tuple[str, int, bytes], StateAt | None] = field(init=False)
-    rankings: SingleFlightCache[tuple[str, int, bytes], Ranking] = field(init=False)
+    rankings: SingleFlightCache[tuple[str, int, bytes, bool], Ranking] = field(init=False)
     answers: SingleFlightCache[tuple[object, ...], KeptAnswer] = field(init=False)
     _following: list[tuple[float, Following]] = field(default_factory=list)
     """The newest one and when it was read; or nothing."""
@@ -122,7 +124,7 @@ class ReadContext:
         now = time.monotonic()
         statuses = {status.chain_id: status for status in await load_chains(session)}
         deployments = tuple(await load_deployments(session))
-        following = Following(deployments, statuses, await load_unsearched(session))
+        following = Following(deployments, statuses, await load_unsearched(session), {})
         self._following[:] = [(now, following)]
         return following
 
@@ -137,6 +139,10 @@ class ReadContext:
         if any(account.key.deployment_id not in deployments for account in accounts):
             self._following.clear()
             raise Overtaken("a deployment was added")
+
+    def kind_of(self, deployment: Deployment) -> ProtocolKind:
+        """Whether its accounts are of lending or of perps."""
+        return self.find_adapter(deployment.protocol).kind
 
     async def state_at(self, deployment: Deployment, block: StoredBlock) -> StateAt | None:
         """The deployment's state at a stored block, from memory when it was made before.

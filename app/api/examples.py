@@ -29,6 +29,7 @@ _ACCOUNT = {
     "chain_id": 1,
     "protocol": "aave-v3",
     "name": "Aave V3 Ethereum",
+    "kind": "lending",
     "unit": "",
     "status": "healthy",
     "reasons": [],
@@ -37,11 +38,14 @@ _ACCOUNT = {
     "debt_value": "2000.00000000",
     "available_borrows_value": "415.00000000",
     "value_currency": "USD",
+    "usd": None,
+    "usd_missing_reason": None,
     "liquidation_threshold": "0.8300",
     "max_ltv": "0.8050",
     "utilization": "0.803212851405622490",
     "debt_to_collateral": "0.666666666666666667",
     "seconds_to_liquidation": "more_than_a_year",
+    "margin": None,
     "positions": [
         {
             "market": _WETH,
@@ -61,14 +65,84 @@ _ACCOUNT = {
             "liquidation_price": _WETH_PRICE,
         }
     ],
-    "liquidation_prices": [{**_WETH_PRICE, "market": _WETH, "symbol": "WETH", "current_price": "3000.00000000"}],
+    "perps": [],
+    "liquidation_prices": [
+        {
+            **_WETH_PRICE,
+            "market": _WETH,
+            "symbol": "WETH",
+            "price_kind": "oracle",
+            "current_price": "3000.00000000",
+        }
+    ],
     "restore": {
         "target_health_factor": "1.500000000000000000",
         "repay": [{"market": _USDC, "symbol": "USDC", "amount": "340.000000", "value": "340.00000000"}],
         "add_collateral": [
             {"market": _WETH, "symbol": "WETH", "amount": "0.204819277108433735", "value": "614.45783133"}
         ],
+        "close": [],
     },
+    "read_at_block": 23450001,
+    "as_of": AS_OF,
+}
+
+_PERP_PRICE = {"direction": "fall", "price": "2755.20", "distance": "-0.081600000000000000"}
+
+_PERP_ACCOUNT = {
+    "deployment_id": "perp-curie-optimism",
+    "chain_id": 1,
+    "protocol": "perp-curie",
+    "name": "Perpetual Protocol V2",
+    "kind": "perp",
+    "unit": "",
+    "status": "healthy",
+    "reasons": [],
+    "health_factor": "2.234285714285714285",
+    "collateral_value": "2346.00",
+    "debt_value": None,
+    "available_borrows_value": None,
+    "value_currency": "USD",
+    "usd": None,
+    "usd_missing_reason": None,
+    "liquidation_threshold": None,
+    "max_ltv": None,
+    "utilization": "0.447570332480818415",
+    "debt_to_collateral": None,
+    "seconds_to_liquidation": "never",
+    "margin": {
+        "equity": "1759.50",
+        "requirement": "787.50",
+        "notional": "12600.00",
+        "unrealized_pnl": "-586.50",
+        "pending_funding": "1.25",
+        "leverage": "7.161125319693094630",
+    },
+    "positions": [],
+    "perps": [
+        {
+            "market": _WETH,
+            "symbol": "vETH",
+            "decimals": 18,
+            "side": "long",
+            "size": "4.200000000000000000",
+            "entry_price": "3139.64",
+            "mark_price": "3000.00",
+            "price_updated_at": None,
+            "price_age_seconds": None,
+            "notional": "12600.00",
+            "leverage": "7.161125319693094630",
+            "unrealized_pnl": "-586.50",
+            "pending_funding": "1.25",
+            "pending_fee": "0.00",
+            "maintenance_margin": "0.0625",
+            "liquidation_price": _PERP_PRICE,
+        }
+    ],
+    "liquidation_prices": [
+        {**_PERP_PRICE, "market": _WETH, "symbol": "vETH", "price_kind": "mark", "current_price": "3000.00"}
+    ],
+    "restore": None,
     "read_at_block": 23450001,
     "as_of": AS_OF,
 }
@@ -77,18 +151,23 @@ WALLET: dict[str, Any] = {
     "address": WALLET_ADDRESS,
     "as_of": AS_OF,
     "chains": [AS_OF],
+    "troubled_deployments": [],
     "totals": {
         "collateral_usd": "3000.00000000",
         "debt_usd": "2000.00000000",
-        "net_usd": "1000.00000000",
+        "perp_equity_usd": "1759.50000000",
+        "perp_notional_usd": "12600.00000000",
+        "perp_unrealized_pnl_usd": "-586.50000000",
+        "net_usd": "2759.50000000",
         "complete": True,
-        "accounts": 1,
+        "accounts": 2,
         "unknown_accounts": 0,
+        "converted_accounts": 0,
         "other_currency_accounts": 0,
         "worst_status": "healthy",
         "worst_health_factor": "1.245000000000000000",
     },
-    "accounts": [_ACCOUNT],
+    "accounts": [_ACCOUNT, _PERP_ACCOUNT],
     "scan_remaining_blocks": 0,
 }
 
@@ -102,6 +181,7 @@ HISTORY: dict[str, Any] = {
         {
             **_PLACE,
             "name": "Aave V3 Ethereum",
+            "kind": "lending",
             "unit": "",
             "value_currency": "USD",
             "from_block": 23450000,
@@ -116,6 +196,7 @@ HISTORY: dict[str, Any] = {
                     "utilization": "0.768639508070714836",
                     "collateral_value": "3134.93975903",
                     "debt_value": "2000.00000000",
+                    "notional_value": None,
                     "is_change": True,
                 }
             ],
@@ -126,16 +207,19 @@ HISTORY: dict[str, Any] = {
 ACCOUNTS: dict[str, Any] = {
     "as_of": AS_OF,
     "chains": [AS_OF],
+    "troubled_deployments": [],
     "items": [
         {
             "wallet": WALLET_ADDRESS,
             **_PLACE,
+            "kind": "lending",
             "unit": "",
             "status": "healthy",
             "health_factor": "1.245000000000000000",
             "utilization": "0.803212851405622490",
             "collateral_value": "3000.00000000",
             "debt_value": "2000.00000000",
+            "notional_value": None,
             "value_currency": "USD",
         }
     ],
@@ -152,6 +236,7 @@ DEPLOYMENTS: dict[str, Any] = {
             "name": "Aave V3 Ethereum",
             "address": "0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2",
             "start_block": 16291127,
+            "source": "@aave-dao/aave-address-book 4.68.1 AaveV3Ethereum",
             "value_currency": "USD",
             "rules": "confirmed",
             "rules_samples": 40,
@@ -163,9 +248,47 @@ DEPLOYMENTS: dict[str, Any] = {
     ],
 }
 
+PROTOCOLS: dict[str, Any] = {
+    "items": [
+        {
+            "protocol": "aave-v3",
+            "name": "Aave V3",
+            "kind": "lending",
+            "coverage": {
+                "exact": ["The six numbers of getUserAccountData equal the Pool's to the last unit: ..."],
+                "calibrated": ["The rounding rules are those under which every account compared ..."],
+                "approximate": ["Time to liquidation assumes that prices and interest rates stay as they are."],
+                "not_modelled": ["How much of a debt one liquidation may repay, and its bonus."],
+            },
+            "deployments": [
+                {
+                    "id": "aave-v3-ethereum",
+                    "chain_id": 1,
+                    "chain": "Ethereum",
+                    "name": "Aave V3 Ethereum Core",
+                    "address": "0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2",
+                    "start_block": 16291127,
+                    "followed_by_default": True,
+                    "on_request_reason": None,
+                    "source": "@aave-dao/aave-address-book 4.68.1 AaveV3Ethereum",
+                }
+            ],
+        }
+    ]
+}
+
 MARKETS: dict[str, Any] = {
     "as_of": AS_OF,
     "chains": [AS_OF],
+    "troubled_deployments": [
+        {
+            "deployment_id": "spark-ethereum",
+            "chain_id": 1,
+            "name": "Spark Ethereum",
+            "trouble": "its addresses provider names another pool",
+        }
+    ],
+    "next_cursor": None,
     "items": [
         {
             **_PLACE,

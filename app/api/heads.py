@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from app.api.deps import Following, ReadContext
 from app.api.freshness import as_of_head, as_of_past
 from app.api.problems import BLOCK_NOT_STORED, INVALID_PARAMETER, UNKNOWN_CHAIN, ApiProblem
-from app.api.schemas import AsOf
+from app.api.schemas import TroubledDeployment
+from app.api.schemas_base import AsOf
 from app.domain.market import Deployment
 from app.store.blocks import StoredBlock, load_block
 from app.store.chains import ChainStatus
@@ -37,6 +38,8 @@ class Directory:
     """By chain id, ascending: all that are followed, or the one that was asked for."""
     unsearched: int
     """Old blocks of these chains still to be searched for accounts."""
+    troubles: Mapping[str, str]
+    """By deployment, those of these chains that are set aside: why."""
 
     @property
     def blocks(self) -> dict[int, StoredBlock]:
@@ -47,6 +50,15 @@ class Directory:
     def as_ofs(self) -> list[AsOf]:
         """As-of of every chain."""
         return [chain.as_of for chain in self.chains.values()]
+
+    @property
+    def troubled(self) -> list[TroubledDeployment]:
+        """The deployments that are set aside, by id."""
+        aside = [self.deployments[slug] for slug in sorted(self.troubles)]
+        return [
+            TroubledDeployment(deployment_id=d.id, chain_id=d.chain_id, name=d.name, trouble=self.troubles[d.id])
+            for d in aside
+        ]
 
 
 async def load_directory(
@@ -101,7 +113,9 @@ def directory_at(
 
 def _directory(following: Following, chains: Mapping[int, ChainAt]) -> Directory:
     unsearched = sum(following.unsearched.get(chain_id, 0) for chain_id in chains)
-    return Directory({d.id: d for d in following.deployments if d.chain_id in chains}, chains, unsearched)
+    deployments = {d.id: d for d in following.deployments if d.chain_id in chains}
+    troubles = {slug: text for slug, text in following.troubles.items() if slug in deployments}
+    return Directory(deployments, chains, unsearched, troubles)
 
 
 async def load_stored(session: ReadSession, chain_id: int, number: int, head: StoredBlock | None) -> StoredBlock:

@@ -13,13 +13,14 @@ from starlette.responses import Response
 from app.api import examples
 from app.api.addresses import to_checksum
 from app.api.answers import answer
+from app.api.decimals import WAD_DECIMALS, decimal
 from app.api.deps import ReadContext
 from app.api.freshness import least_fresh
 from app.api.heads import ChainAt, load_directory, load_stored
 from app.api.markets import DeploymentIdQuery, narrowed
 from app.api.problems import BLOCK_NOT_STORED, INVALID_PARAMETER, ApiProblem
-from app.api.render import WAD_DECIMALS, decimal
 from app.api.schemas import AccountHistory, HistoryPoint, HistoryView
+from app.api.schemas_base import Kind
 from app.api.wallets import BLOCK_NUMBER_MAX, AddressPath, ChainIdQuery, Context, one_chain, wallet_of
 from app.domain.account import AccountKey
 from app.domain.chain import Address
@@ -112,7 +113,10 @@ async def load_history_view(
             )
             for deployment in directory.deployments.values()
         }
-    accounts = await asyncio.to_thread(lambda: [_valued(past, restored[past.deployment.id]) for past in pasts])
+    kinds: dict[str, Kind] = {past.deployment.id: context.kind_of(past.deployment).value for past in pasts}
+    accounts = await asyncio.to_thread(
+        lambda: [_valued(past, restored[past.deployment.id], kinds[past.deployment.id]) for past in pasts]
+    )
     return HistoryView(
         address=to_checksum(address),
         as_of=least_fresh(directory.as_ofs),
@@ -182,13 +186,14 @@ async def _load_states(
     return states
 
 
-def _valued(past: _Past, states: Mapping[int, StateAt | None]) -> AccountHistory:
+def _valued(past: _Past, states: Mapping[int, StateAt | None], kind: Kind) -> AccountHistory:
     known = [state for moment in past.moments if (state := states[moment.block.id]) is not None]
     return AccountHistory(
         deployment_id=past.deployment.id,
         chain_id=past.deployment.chain_id,
         protocol=past.deployment.protocol,
         name=past.deployment.name,
+        kind=kind,
         unit=past.key.unit,
         value_currency=known[-1].state.value_unit(past.key.unit).currency if known else None,
         from_block=past.range.start,
@@ -209,5 +214,6 @@ def _point(moment: AccountMoment, state: StateAt | None, unit: str) -> HistoryPo
         utilization=decimal(health.utilization_wad, WAD_DECIMALS),
         collateral_value=decimal(health.collateral_value, decimals),
         debt_value=decimal(health.debt_value, decimals),
+        notional_value=decimal(health.notional_value, decimals),
         is_change=moment.changed,
     )

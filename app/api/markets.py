@@ -11,11 +11,12 @@ from starlette.responses import Response
 from app.api import examples
 from app.api.addresses import to_checksum
 from app.api.answers import answer, restarting
+from app.api.cursor import MAX_LENGTH, make_market_cursor, read_market_cursor
+from app.api.decimals import BPS_DECIMALS, RAY_DECIMALS, decimal, price_age
 from app.api.deps import ReadContext
 from app.api.freshness import least_fresh
 from app.api.heads import Directory, load_directory
 from app.api.problems import UNAVAILABLE, UNKNOWN_DEPLOYMENT, ApiProblem
-from app.api.render import BPS_DECIMALS, RAY_DECIMALS, decimal, price_age
 from app.api.schemas import MarketsView, MarketView
 from app.api.wallets import ChainIdQuery, Context
 from app.domain.market import Deployment, Market, MarketQuote
@@ -29,35 +30,65 @@ DeploymentIdQuery = Annotated[str | None, Query(max_length=100, description="Onl
 @router.get(
     "/v1/markets",
     response_model=MarketsView,
-    responses=examples.responses(examples.MARKETS, 404, 422),
+    responses=examples.responses(examples.MARKETS, 400, 404, 422),
     summary="Markets and their prices",
 )
 async def get_markets(
-    request: Request, context: Context, deployment_id: DeploymentIdQuery = None, chain_id: ChainIdQuery = None
+    request: Request,
+    context: Context,
+    deployment_id: DeploymentIdQuery = None,
+    chain_id: ChainIdQuery = None,
+    cursor: Annotated[str | None, Query(max_length=MAX_LENGTH, description="next_cursor of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 200,
 ) -> Response:
-    """Every market with its oracle price and the price's age. What a protocol does not say is null."""
-    view = await load_markets_view(context, deployment_id, chain_id)
-    return answer(request, view, view.chains)
+    """Markets with their oracle prices and the age of those, by deployment and code. What is not said is null.
+
+    Each page is of the newest block, which its `as_of` names. Markets of a deployment that is set aside are left out:
+    their prices may be long overtaken.
+    """
+    view = await load_markets_view(context, deployment_id, chain_id, cursor=cursor, limit=limit)
+    return answer(request, view, view.chains, volatile=view.troubled_deployments)
 
 
-async def load_markets_view(context: ReadContext, deployment_id: str | None, chain_id: int | None) -> MarketsView:
-    """The markets of one deployment, one chain or all, at the newest block.
+async def load_markets_view(
+    context: ReadContext,
+    deployment_id: str | None,
+    chain_id: int | None,
+    *,
+    cursor: str | None = None,
+    limit: int = 200,
+) -> MarketsView:
+    """A page of the markets of one deployment, one chain or all, at the newest block.
 
     Raises:
-        ApiProblem: the deployment or the chain is not followed.
+        ApiProblem: the deployment or the chain is not followed; the cursor is of something else.
         Retryable: the database is out of reach.
     """
+    filters = (deployment_id, chain_id)
+    after = None if cursor is None else read_market_cursor(cursor, filters)
 
     async def load_once() -> MarketsView:
         async with context.database.read() as session:
             directory = narrowed(await load_directory(session, context, chain_id), deployment_id)
-        items: list[MarketView] = []
-        for deployment in directory.deployments.values():
+        page: list[MarketView] = []
+        for slug in sorted(directory.deployments.keys() - directory.troubles.keys()):
+            deployment = directory.deployments[slug]
             block = directory.chains[deployment.chain_id].block
-            state = None if block is None else await context.state_at(deployment, block)
-            if state is not None:
-                items += [_market(deployment, market, state) for market in state.state.markets()]
-        return MarketsView(as_of=least_fresh(directory.as_ofs), chains=directory.as_ofs, items=items)
+            if block is None or len(page) > limit or (after is not None and slug < after[0]):
+                continue
+            state = await context.state_at(deployment, block)
+            codes = [] if state is None else sorted(state.market_by_code)
+            behind = [code for code in codes if after is None or (slug, code) > after][: limit + 1 - len(page)]
+            page += [_market(deployment, state.market_by_code[code], state) for code in behind if state is not None]
+        is_last = len(page) <= limit
+        page = page[:limit]
+        return MarketsView(
+            as_of=least_fresh(directory.as_ofs),
+            chains=directory.as_ofs,
+            troubled_deployments=directory.troubled,
+            items=page,
+            next_cursor=None if is_last else make_market_cursor(page[-1].deployment_id, page[-1].market, filters),
+        )
 
     return await restarting(load_once)
 
@@ -79,6 +110,7 @@ def narrowed(directory: Directory, deployment_id: str | None) -> Directory:
     return replace(
         directory,
         deployments={deployment.id: deployment},
+        troubles={slug: text for slug, text in directory.troubles.items() if slug == deployment.id},
         chains={deployment.chain_id: directory.chains[deployment.chain_id]},
     )
 

@@ -5,61 +5,64 @@ from __future__ import annotations
 from typing import Literal
 
 from app.api.addresses import to_checksum
-from app.api.schemas import (
+from app.api.decimals import BPS_DECIMALS, WAD_DECIMALS, decimal, liquidation_price_view, price_age
+from app.api.render_perps import margin_view, perp_view
+from app.api.schemas import WalletTotals
+from app.api.schemas_account import (
     AccountView,
-    AsOf,
-    LiquidationPriceView,
     NamedLiquidationPrice,
     PositionView,
     ReasonView,
     RemedyView,
     RestoreView,
-    WalletTotals,
+    UsdView,
 )
+from app.api.schemas_base import AsOf
 from app.domain.market import Deployment, ValueUnit
-from app.domain.risk import LiquidationPrice, PositionRisk, Remedy, Restoration
+from app.domain.risk import LiquidationPrice, PerpRisk, PositionRisk, Remedy, Restoration, RiskAssessment
 from app.domain.units import format_units
-from app.valuation import assess
+from app.valuation import totals
 from app.valuation.assess import AccountAssessment, StateAt
+from app.valuation.conversion import Conversion, Unpriced, UsdPrice, usd_values
 from app.valuation.distance import Horizon, TimeToLiquidation
 
-WAD_DECIMALS = 18
-RAY_DECIMALS = 27
-BPS_DECIMALS = 4
 
-
-def decimal(value: int | None, decimals: int) -> str | None:
-    """`format_units`, with what is not known left null."""
-    return None if value is None else format_units(value, decimals)
-
-
-def totals_view(totals: assess.WalletTotals) -> WalletTotals:
+def totals_view(sums: totals.WalletTotals) -> WalletTotals:
     """The sums of a wallet."""
-    net = None if totals.collateral is None or totals.debt is None else totals.collateral - totals.debt
+
+    def usd(value: int | None) -> str | None:
+        return decimal(value, sums.decimals)
+
     return WalletTotals(
-        collateral_usd=decimal(totals.collateral, totals.decimals),
-        debt_usd=decimal(totals.debt, totals.decimals),
-        net_usd=decimal(net, totals.decimals),
-        complete=not (totals.unknown_accounts or totals.other_currency_accounts),
-        accounts=totals.accounts,
-        unknown_accounts=totals.unknown_accounts,
-        other_currency_accounts=totals.other_currency_accounts,
-        worst_status=None if totals.worst_status is None else totals.worst_status.value,
-        worst_health_factor=decimal(totals.worst_health_factor_wad, WAD_DECIMALS),
+        collateral_usd=usd(sums.collateral),
+        debt_usd=usd(sums.debt),
+        perp_equity_usd=usd(sums.perp_equity),
+        perp_notional_usd=usd(sums.perp_notional),
+        perp_unrealized_pnl_usd=usd(sums.perp_unrealized_pnl),
+        net_usd=usd(sums.net),
+        complete=not (sums.unknown_accounts or sums.other_currency_accounts),
+        accounts=sums.accounts,
+        unknown_accounts=sums.unknown_accounts,
+        converted_accounts=sums.converted_accounts,
+        other_currency_accounts=sums.other_currency_accounts,
+        worst_status=None if sums.worst_status is None else sums.worst_status.value,
+        worst_health_factor=decimal(sums.worst_health_factor_wad, WAD_DECIMALS),
     )
 
 
-def account_view(account: AccountAssessment, deployment: Deployment, as_of: AsOf) -> AccountView:
+def account_view(
+    account: AccountAssessment, deployment: Deployment, as_of: AsOf, conversion: Conversion | None
+) -> AccountView:
     """One account of a wallet."""
     risk, state = account.assessment, account.state
     unit = account.value_unit
     places = unit.decimals
-    positions = [] if state is None else [_position(p, state, unit) for p in risk.positions]
     return AccountView(
         deployment_id=deployment.id,
         chain_id=deployment.chain_id,
         protocol=deployment.protocol,
         name=deployment.name,
+        kind=account.kind.value,
         unit=account.key.unit,
         status=risk.status.value,
         reasons=[ReasonView(code=r.code, detail=r.detail, market=r.market) for r in risk.reasons],
@@ -68,16 +71,39 @@ def account_view(account: AccountAssessment, deployment: Deployment, as_of: AsOf
         debt_value=decimal(risk.debt_value, places),
         available_borrows_value=decimal(risk.available_borrows_value, places),
         value_currency=unit.currency,
+        usd=_usd(account, conversion) if isinstance(conversion, UsdPrice) else None,
+        usd_missing_reason=conversion.reason if isinstance(conversion, Unpriced) else None,
         liquidation_threshold=decimal(risk.liquidation_threshold_bps, BPS_DECIMALS),
         max_ltv=decimal(risk.max_ltv_bps, BPS_DECIMALS),
         utilization=decimal(risk.utilization_wad, WAD_DECIMALS),
         debt_to_collateral=decimal(risk.debt_to_collateral_wad, WAD_DECIMALS),
         seconds_to_liquidation=_time(account.time_to_liquidation),
-        positions=positions,
-        liquidation_prices=[] if state is None else _nearest_first(risk.positions, state, unit),
+        margin=None if risk.margin is None else margin_view(risk.margin, places),
+        positions=[] if state is None else [_position(p, state, unit) for p in risk.positions],
+        perps=[] if state is None else [perp_view(p, risk.margin, state, unit) for p in risk.perps],
+        liquidation_prices=[] if state is None else _nearest_first(risk, state, unit),
         restore=_restore(account.restoration, state, unit),
         read_at_block=account.read_at_block,
         as_of=as_of,
+    )
+
+
+def _usd(account: AccountAssessment, price: UsdPrice) -> UsdView | None:
+    values = usd_values(account, price)
+    if values is None:
+        return None
+    places = values.decimals
+    return UsdView(
+        price=format_units(price.price, price.decimals),
+        source_deployment_id=price.deployment_id,
+        source_market=price.market,
+        price_updated_at=price.updated_at,
+        price_age_seconds=price.age_seconds,
+        collateral_value=decimal(values.collateral, places),
+        debt_value=decimal(values.debt, places),
+        equity_value=decimal(values.equity, places),
+        notional_value=decimal(values.notional, places),
+        unrealized_pnl_value=decimal(values.unrealized_pnl, places),
     )
 
 
@@ -107,35 +133,28 @@ def _position(position: PositionRisk, state: StateAt, unit: ValueUnit) -> Positi
         max_ltv=format_units(position.max_ltv_bps, BPS_DECIMALS),
         liquidation_price=None
         if position.liquidation_price is None
-        else _liquidation_price(position.liquidation_price, unit.price_decimals),
+        else liquidation_price_view(position.liquidation_price, unit),
     )
 
 
-def price_age(updated_at: int | None, state: StateAt) -> int | None:
-    """Seconds from the oracle's last move to the block."""
-    return None if updated_at is None else max(0, state.block.timestamp - updated_at)
-
-
-def _liquidation_price(found: LiquidationPrice, places: int) -> LiquidationPriceView:
-    return LiquidationPriceView(
-        direction=found.direction.value,
-        price=format_units(found.price, places),
-        distance=format_units(found.distance_wad, WAD_DECIMALS),
-    )
-
-
-def _nearest_first(positions: tuple[PositionRisk, ...], state: StateAt, unit: ValueUnit) -> list[NamedLiquidationPrice]:
-    found = [(p, p.liquidation_price) for p in positions if p.liquidation_price is not None]
-    found.sort(key=lambda pair: (abs(pair[1].distance_wad), pair[0].market))
-    places = unit.price_decimals
+def _nearest_first(risk: RiskAssessment, state: StateAt, unit: ValueUnit) -> list[NamedLiquidationPrice]:
+    """Of lending and perps together: oracle and mark prices in one order."""
+    legs: list[tuple[PositionRisk | PerpRisk, LiquidationPrice]] = [
+        (leg, leg.liquidation_price)
+        for legs_of_kind in (risk.positions, risk.perps)
+        for leg in legs_of_kind
+        if leg.liquidation_price is not None
+    ]
+    legs.sort(key=lambda pair: (abs(pair[1].distance_wad), pair[0].market))
     return [
         NamedLiquidationPrice(
-            market=position.market,
-            symbol=state.market_by_code[position.market].symbol,
-            current_price=decimal(position.price, unit.price_decimals),
-            **dict(_liquidation_price(price, places)),
+            market=leg.market,
+            symbol=state.market_by_code[leg.market].symbol,
+            price_kind="mark" if isinstance(leg, PerpRisk) else "oracle",
+            current_price=decimal(leg.mark_price if isinstance(leg, PerpRisk) else leg.price, unit.price_decimals),
+            **dict(liquidation_price_view(price, unit)),
         )
-        for position, price in found
+        for leg, price in legs
     ]
 
 
@@ -146,6 +165,7 @@ def _restore(restoration: Restoration | None, state: StateAt | None, unit: Value
         target_health_factor=format_units(restoration.target_health_wad, WAD_DECIMALS),
         repay=[_remedy(remedy, state, unit) for remedy in restoration.repay],
         add_collateral=[_remedy(remedy, state, unit) for remedy in restoration.add_collateral],
+        close=[_remedy(remedy, state, unit) for remedy in restoration.close],
     )
 
 

@@ -1,149 +1,47 @@
-"""What the API answers, as types. The pages render these very models, so a number has one form everywhere.
-
-Every amount, value, price and ratio is an exact decimal string (never a JSON number); null is "not known" or
-"does not apply", as the field says, never zero. Addresses are EIP-55, times are unix seconds.
-"""
+"""What the API answers, as types. The pages render these very models, so a number has one form everywhere."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import Field
 
-DecimalText = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"})]
-"""An exact decimal number as text."""
-AddressText = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"})]
-HashText = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^0x[0-9a-f]{64}$"})]
-Status = Literal["no_debt", "healthy", "liquidatable", "unknown"]
-Finality = Literal["latest", "safe", "finalized"]
-
-
-class View(BaseModel):
-    """Base of every answer: immutable, and closed so that a misspelt field is an error where it is made."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class AsOf(View):
-    """The block an answer is true at, and how old that is."""
-
-    chain_id: int
-    chain: str
-    block_number: int | None = Field(description="Null when nothing of this chain is indexed yet.")
-    block_hash: HashText | None
-    block_timestamp: int | None
-    finality: Finality | None = Field(description="What the chain last said of this block's height.")
-    lag_seconds: int | None = Field(description="Clock time now minus the block's own timestamp, at least 0.")
-    stale: bool = Field(description="The answer may no longer hold: see stale_reason.")
-    stale_reason: str | None
-
-
-class ReasonView(View):
-    """Why a status is what it is. `code` is stable for programs, `detail` is for people."""
-
-    code: str
-    detail: str
-    market: str | None = None
-
-
-class LiquidationPriceView(View):
-    """The oracle price at which the verdict turns, all other prices unchanged."""
-
-    direction: Literal["fall", "rise"]
-    price: DecimalText
-    distance: DecimalText = Field(description="price / current price - 1: negative when the price has to fall.")
-
-
-class NamedLiquidationPrice(LiquidationPriceView):
-    """A liquidation price with the market it belongs to."""
-
-    market: str
-    symbol: str
-    current_price: DecimalText | None
-
-
-class PositionView(View):
-    """What an account holds in one market."""
-
-    market: str = Field(description="The market's code inside its deployment.")
-    asset: AddressText
-    symbol: str
-    decimals: int
-    supplied: DecimalText = Field(description="Whole tokens, interest included.")
-    borrowed: DecimalText = Field(description="Whole tokens, interest included.")
-    is_collateral: bool
-    price: DecimalText | None = Field(description="The protocol's own oracle price of one whole token.")
-    price_updated_at: int | None = Field(description="When the oracle says it moved last; null where it does not say.")
-    price_age_seconds: int | None = Field(description="Block timestamp minus price_updated_at, at least 0.")
-    supplied_value: DecimalText | None
-    borrowed_value: DecimalText | None
-    liquidation_threshold: DecimalText = Field(description="As it applies to this account, as a ratio.")
-    max_ltv: DecimalText
-    liquidation_price: LiquidationPriceView | None = Field(
-        description="Null when no price of this asset alone turns the verdict."
-    )
-
-
-class RemedyView(View):
-    """One action that alone reaches the target."""
-
-    market: str
-    symbol: str
-    amount: DecimalText = Field(description="Least amount in whole tokens, rounded up.")
-    value: DecimalText
-
-
-class RestoreView(View):
-    """What would bring the account to the target health factor; each entry alone is enough."""
-
-    target_health_factor: DecimalText
-    repay: list[RemedyView]
-    add_collateral: list[RemedyView]
-
-
-class AccountView(View):
-    """One account: what is liquidated together. With status `unknown` every number is null and `reasons` say why."""
-
-    deployment_id: str
-    chain_id: int
-    protocol: str
-    name: str
-    unit: str = Field(description="Empty for cross-collateral pools; a market id or position key elsewhere.")
-    status: Status
-    reasons: list[ReasonView]
-    health_factor: DecimalText | None = Field(description="The contract's own, 18 decimals. Null without debt.")
-    collateral_value: DecimalText | None
-    debt_value: DecimalText | None
-    available_borrows_value: DecimalText | None
-    value_currency: str | None = Field(description="What values and prices are counted in. Null when not known.")
-    liquidation_threshold: DecimalText | None = Field(description="The contract's weighted average, 4 decimals.")
-    max_ltv: DecimalText | None
-    utilization: DecimalText | None = Field(
-        description="Requirement / capacity, 18 decimals, rounded up: 1 is the line. 0 without debt."
-    )
-    debt_to_collateral: DecimalText | None
-    seconds_to_liquidation: int | Literal["never", "more_than_a_year"] | None = Field(
-        description="By interest alone, prices unchanged."
-    )
-    positions: list[PositionView]
-    liquidation_prices: list[NamedLiquidationPrice] = Field(description="Nearest first.")
-    restore: RestoreView | None = Field(description="Null without debt, when unknown, and at or above the target.")
-    read_at_block: int | None = Field(description="Block of the account's last own change (or first reading).")
-    as_of: AsOf
+from app.api.schemas_account import AccountView
+from app.api.schemas_base import AddressText, AsOf, DecimalText, Kind, Status, View
 
 
 class WalletTotals(View):
-    """Sums over the accounts counted in USD whose numbers are known, and what those sums leave out."""
+    """Sums over the accounts whose values are known in USD, converted ones among them, and what those sums leave out.
 
-    collateral_usd: DecimalText | None = Field(description="Null when there are accounts and none could be counted.")
-    debt_usd: DecimalText | None
-    net_usd: DecimalText | None
-    complete: bool = Field(description="False when any account is unknown or not counted in USD.")
+    A sum is null when there are accounts of its kind and none could be counted.
+    """
+
+    collateral_usd: DecimalText | None = Field(description="Of lending.")
+    debt_usd: DecimalText | None = Field(description="Of lending.")
+    perp_equity_usd: DecimalText | None = Field(description="Margin and unrealised profit of perps, fees and funding.")
+    perp_notional_usd: DecimalText | None
+    perp_unrealized_pnl_usd: DecimalText | None = Field(description="Part of perp_equity_usd.")
+    net_usd: DecimalText | None = Field(description="Collateral - debt + perp equity, of all that could be counted.")
+    complete: bool = Field(description="False when any account is left out of the sums.")
     accounts: int
     unknown_accounts: int = Field(description="Accounts whose numbers are not known: missing from the sums.")
-    other_currency_accounts: int = Field(description="Accounts whose values are not in USD: missing from the sums.")
+    converted_accounts: int = Field(
+        description="Accounts in the sums by way of their `usd`: by another oracle's price."
+    )
+    other_currency_accounts: int = Field(
+        description="Accounts not counted in USD that nothing followed converts: missing from the sums."
+    )
     worst_status: Status | None = Field(description="liquidatable, then unknown, healthy, no_debt. Null: no accounts.")
     worst_health_factor: DecimalText | None = Field(description="The lowest known one.")
+
+
+class TroubledDeployment(View):
+    """A deployment that is set aside because it refuses to be read: of its accounts nothing is known now."""
+
+    deployment_id: str
+    chain_id: int
+    name: str
+    trouble: str = Field(description="Why, for people.")
 
 
 class WalletView(View):
@@ -152,6 +50,9 @@ class WalletView(View):
     address: AddressText
     as_of: AsOf = Field(description="The least fresh of `chains`.")
     chains: list[AsOf] = Field(description="Every chain that was looked at.")
+    troubled_deployments: list[TroubledDeployment] = Field(
+        description="Those of these chains in which this wallet may have accounts, or others than are known."
+    )
     totals: WalletTotals
     accounts: list[AccountView] = Field(description="Riskiest first.")
     scan_remaining_blocks: int = Field(
@@ -168,8 +69,9 @@ class HistoryPoint(View):
     status: Status
     health_factor: DecimalText | None
     utilization: DecimalText | None
-    collateral_value: DecimalText | None
-    debt_value: DecimalText | None
+    collateral_value: DecimalText | None = Field(description="Perps: equity without unrealised profit.")
+    debt_value: DecimalText | None = Field(description="Null for perps.")
+    notional_value: DecimalText | None = Field(description="Perps only.")
     is_change: bool = Field(description="The account's own state changed in this block: not the prices alone.")
 
 
@@ -180,6 +82,7 @@ class AccountHistory(View):
     chain_id: int
     protocol: str
     name: str
+    kind: Kind
     unit: str
     value_currency: str | None
     from_block: int
@@ -204,12 +107,14 @@ class RankedAccountView(View):
     deployment_id: str
     chain_id: int
     protocol: str
+    kind: Kind
     unit: str
     status: Status
     health_factor: DecimalText | None
     utilization: DecimalText | None
-    collateral_value: DecimalText | None
-    debt_value: DecimalText | None
+    collateral_value: DecimalText | None = Field(description="Perps: equity without unrealised profit.")
+    debt_value: DecimalText | None = Field(description="Null for perps.")
+    notional_value: DecimalText | None = Field(description="Perps only.")
     value_currency: str | None
 
 
@@ -218,6 +123,7 @@ class AccountsView(View):
 
     as_of: AsOf
     chains: list[AsOf]
+    troubled_deployments: list[TroubledDeployment] = Field(description="All of their accounts are listed as unknown.")
     items: list[RankedAccountView]
     next_cursor: str | None = Field(description="Ask for the next page with it; null at the end.")
 
@@ -236,10 +142,11 @@ class DeploymentView(View):
 
     id: str
     chain_id: int
-    protocol: str
+    protocol: str = Field(description="/v1/protocols says what the answers about it are worth.")
     name: str
     address: AddressText
     start_block: int
+    source: str | None = Field(None, description="Where address and start block are from; null: a deployments file.")
     value_currency: str | None
     rules: Literal["confirmed", "unconfirmed", "unknown"] = Field(
         description="confirmed: the rounding rules agreed with the contract on every account they were compared on; "
@@ -282,8 +189,10 @@ class MarketView(View):
 
 
 class MarketsView(View):
-    """Markets, by deployment."""
+    """A page of markets, by deployment and then by code, each page at the newest block."""
 
     as_of: AsOf = Field(description="The least fresh of `chains`.")
     chains: list[AsOf] = Field(description="Every chain that was looked at.")
+    troubled_deployments: list[TroubledDeployment] = Field(description="Their markets are left out.")
     items: list[MarketView]
+    next_cursor: str | None = Field(description="Ask for the next page with it; null at the end.")

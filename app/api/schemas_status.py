@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.api.schemas import AsOf, View
+from app.api.schemas_base import AsOf, View
 
 
 class ChainStatusView(View):

@@ -9,7 +9,7 @@ from app.api import examples
 from app.api.deps import ReadContext
 from app.api.freshness import as_of_head, least_fresh
 from app.api.metrics import CONTENT_TYPE, exposition
-from app.api.schemas import AsOf
+from app.api.schemas_base import AsOf
 from app.api.schemas_status import ChainStatusView, HealthView, NotReady, ReadyView, StatusView
 from app.api.wallets import Context
 from app.errors import WaterlineError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -10,17 +11,22 @@ from starlette.responses import Response
 from app.api import examples
 from app.api.addresses import BadAddress, WalletReference, parse_wallet, to_checksum
 from app.api.answers import answer, restarting
+from app.api.conversion import conversion_of
+from app.api.decimals import WAD_DECIMALS
 from app.api.deps import KeptAnswer, ReadContext, context_of
 from app.api.freshness import least_fresh
 from app.api.heads import Directory, directory_at, load_directory, wanted_chains
 from app.api.problems import INVALID_ADDRESS, INVALID_PARAMETER, UNAVAILABLE, ApiProblem
-from app.api.render import WAD_DECIMALS, account_view, totals_view
-from app.api.schemas import AsOf, WalletView
-from app.domain.account import AccountState, NotYetRead
+from app.api.render import account_view, totals_view
+from app.api.schemas import WalletView
+from app.api.schemas_base import AsOf
+from app.domain.account import AccountKey, AccountState, NotYetRead
 from app.domain.chain import Address
 from app.domain.units import WAD, parse_units
 from app.store.accounts import load_wallet, load_wallet_at_heads
-from app.valuation.assess import AccountAssessment, assess_account, sorted_riskiest_first, wallet_totals
+from app.valuation.assess import AccountAssessment, assess_account, sorted_riskiest_first
+from app.valuation.conversion import Conversion, UsdPrice
+from app.valuation.totals import wallet_totals
 
 router = APIRouter(tags=["wallets"])
 
@@ -64,9 +70,8 @@ async def get_wallet(
     target = parse_target(target_health_factor)
     kept = await _load(context, wallet.address, chain_id, block_number, target)
     view = kept.view
-    return answer(
-        request, view, view.chains, volatile=(view.totals.unknown_accounts, view.scan_remaining_blocks), body=kept.body
-    )
+    volatile = (view.totals.unknown_accounts, view.scan_remaining_blocks, view.troubled_deployments)
+    return answer(request, view, view.chains, volatile=volatile, body=kept.body)
 
 
 async def load_wallet_view(
@@ -113,7 +118,8 @@ async def _load(
             raise ApiProblem(UNAVAILABLE, "no chain is followed yet", {"Retry-After": "5"})
         context.require_followed(directory.deployments, accounts)
         assessed = [await _assess(context, directory, account, target) for account in accounts]
-        return KeptAnswer(_wallet_view(address, directory, assessed))
+        conversions = {each.key: await conversion_of(context, directory, each) for each in assessed}
+        return KeptAnswer(_wallet_view(address, directory, assessed, conversions))
 
     generation = context.stream.generation
     if generation is None:
@@ -166,23 +172,32 @@ async def _assess(
     context: ReadContext, directory: Directory, account: AccountState | NotYetRead, target_health_wad: int
 ) -> AccountAssessment:
     deployment = directory.deployments[account.key.deployment_id]
-    block = directory.chains[deployment.chain_id].block
-    state = None if block is None else await context.state_at(deployment, block)
-    return assess_account(state, account, target_health_wad)
+    block, trouble = directory.chains[deployment.chain_id].block, directory.troubles.get(deployment.id)
+    state = None if block is None or trouble is not None else await context.state_at(deployment, block)
+    return assess_account(context.kind_of(deployment), state, account, target_health_wad, trouble)
 
 
-def _wallet_view(address: Address, directory: Directory, accounts: list[AccountAssessment]) -> WalletView:
+def _wallet_view(
+    address: Address,
+    directory: Directory,
+    accounts: list[AccountAssessment],
+    conversions: Mapping[AccountKey, Conversion | None],
+) -> WalletView:
     def as_of(account: AccountAssessment) -> AsOf:
         return directory.chains[directory.deployments[account.key.deployment_id].chain_id].as_of
 
     answering = [as_of(account) for account in accounts]
+    prices = {key: found for key, found in conversions.items() if isinstance(found, UsdPrice)}
     return WalletView(
         address=to_checksum(address),
         as_of=least_fresh(answering or directory.as_ofs),
         chains=directory.as_ofs,
-        totals=totals_view(wallet_totals(accounts)),
+        troubled_deployments=directory.troubled,
+        totals=totals_view(wallet_totals(accounts, prices)),
         accounts=[
-            account_view(account, directory.deployments[account.key.deployment_id], as_of(account))
+            account_view(
+                account, directory.deployments[account.key.deployment_id], as_of(account), conversions[account.key]
+            )
             for account in sorted_riskiest_first(accounts)
         ],
         scan_remaining_blocks=directory.unsearched,

@@ -1,7 +1,6 @@
-"""Puts stored pieces together and asks the adapter: account states + deployment states -> assessments, totals.
+"""Puts stored pieces together and asks the adapter: account states + deployment states -> assessments.
 
-Pure: time is the block's own timestamp. What is not known stays unknown: an account without a number is counted
-as missing from every sum, never as zero in it.
+Pure: time is the block's own timestamp. What is not known stays unknown.
 """
 
 from __future__ import annotations
@@ -13,10 +12,8 @@ from app.domain.account import AccountKey, AccountSnapshot, AccountState, NotYet
 from app.domain.chain import BlockRef
 from app.domain.market import Deployment, Market, MarketQuote, MarketRecord, ValueUnit
 from app.domain.risk import Health, Reason, Restoration, RiskAssessment, RiskStatus
-from app.protocols.base import Adapter, DeploymentState, PricedState
+from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind
 from app.valuation.distance import TimeToLiquidation, seconds_to_liquidation
-
-USD = "USD"
 
 RISK_ORDER = {
     RiskStatus.LIQUIDATABLE: 0,
@@ -26,6 +23,9 @@ RISK_ORDER = {
 }
 """Riskiest first. What is unknown may be liquidatable, so it comes before what is known to be healthy."""
 
+
+NO_FACTOR_WAD = -(10**89)
+"""Stands for "no health factor" where accounts are put in order: below every factor there is."""
 
 NO_UNIT = ValueUnit(None, 0, 0)
 """Of an account whose deployment's state was never stored."""
@@ -51,34 +51,31 @@ class AccountAssessment:
     """All that can be said of one account at one block."""
 
     key: AccountKey
+    kind: ProtocolKind
     state: StateAt | None
     """None: the deployment's own state was never stored, so nothing can be valued."""
     assessment: RiskAssessment
     read_at_block: int | None
     time_to_liquidation: TimeToLiquidation | None
-    """By interest alone; None without a known debt."""
+    """By interest or funding alone; None without a known debt or position."""
     restoration: Restoration | None
-    """None without a known debt, and where the health factor is at or above the target already."""
+    """None without a known debt or position, and where the health factor is at or above the target already."""
 
     @property
     def value_unit(self) -> ValueUnit:
         """What the account's values and prices are counted in."""
         return NO_UNIT if self.state is None else self.state.state.value_unit(self.key.unit)
 
+    @property
+    def equity_value(self) -> int | None:
+        """What a perp account is worth as a whole; None for lending and when unknown.
 
-@dataclass(frozen=True, slots=True)
-class WalletTotals:
-    """Sums in `decimals` decimals of USD over the accounts that have known USD values."""
-
-    decimals: int
-    collateral: int | None
-    """None when there are accounts and none of them could be counted."""
-    debt: int | None
-    accounts: int
-    unknown_accounts: int
-    other_currency_accounts: int
-    worst_status: RiskStatus | None
-    worst_health_factor_wad: int | None
+        Without a position there is no profit to tell from what is posted, so that is the equity then.
+        """
+        if self.kind is not ProtocolKind.PERP:
+            return None
+        margin = self.assessment.margin
+        return self.assessment.collateral_value if margin is None else margin.equity_value
 
 
 def restore_at(
@@ -106,27 +103,43 @@ def restore_at(
 
 
 def assess_account(
-    state: StateAt | None, account: AccountState | NotYetRead, target_health_wad: int
+    kind: ProtocolKind,
+    state: StateAt | None,
+    account: AccountState | NotYetRead,
+    target_health_wad: int,
+    trouble: str | None = None,
 ) -> AccountAssessment:
-    """The verdict on one account with everything around it. Never raises for what merely is not known."""
+    """The verdict on one account with everything around it. Never raises for what merely is not known.
+
+    `trouble`: why its deployment is not followed at this moment, None where it is. What is stored of a deployment in
+    trouble may be long overtaken, so nothing is said of its accounts.
+    """
+
+    def unknown(code: str, detail: str, read_at_block: int | None) -> AccountAssessment:
+        risk = RiskAssessment(RiskStatus.UNKNOWN, (Reason(code, detail),))
+        return AccountAssessment(account.key, kind, state, risk, read_at_block, None, None)
+
+    if trouble is not None:
+        read_at = None if isinstance(account, NotYetRead) else account.block_number
+        return unknown("deployment_refused", trouble, read_at)
     if isinstance(account, NotYetRead):
-        what = "found in the logs; its state had not been read at this block"
-        return _unknown(account.key, state, None, "not_read_yet", what)
+        return unknown("not_read_yet", "found in the logs; its state had not been read at this block", None)
     if isinstance(account, Unreadable):
-        return _unknown(account.key, state, account.block_number, "account_unreadable", account.reason)
+        return unknown("account_unreadable", account.reason, account.block_number)
     if state is None:
         detail = "the deployment's markets are not stored at this block"
-        return _unknown(account.key, state, account.block_number, "market_state_missing", detail)
+        return unknown("market_state_missing", detail, account.block_number)
     risk = state.priced.assess(account)
-    has_debt = risk.status in (RiskStatus.HEALTHY, RiskStatus.LIQUIDATABLE)
+    is_exposed = risk.status in (RiskStatus.HEALTHY, RiskStatus.LIQUIDATABLE)
     health = risk.health_factor_wad
-    below_target = has_debt and (health is None or health < target_health_wad)
+    below_target = is_exposed and (health is None or health < target_health_wad)
     return AccountAssessment(
         account.key,
+        kind,
         state,
         risk,
         account.block_number,
-        seconds_to_liquidation(state.state, account, state.block) if has_debt else None,
+        seconds_to_liquidation(state.state, account, state.block) if is_exposed else None,
         state.priced.restoration(account, target_health_wad) if below_target else None,
     )
 
@@ -139,8 +152,8 @@ def quick_health(state: StateAt | None, account: AccountState | NotYetRead) -> H
 
 
 def risk_order(status: RiskStatus, health_factor_wad: int | None) -> tuple[int, int]:
-    """Sort key: riskiest first; by health factor where there is one."""
-    return (RISK_ORDER[status], -1 if health_factor_wad is None else health_factor_wad)
+    """Sort key: riskiest first; by health factor, which of a perp account may be below zero."""
+    return (RISK_ORDER[status], NO_FACTOR_WAD if health_factor_wad is None else health_factor_wad)
 
 
 def sorted_riskiest_first(accounts: Sequence[AccountAssessment]) -> list[AccountAssessment]:
@@ -149,34 +162,3 @@ def sorted_riskiest_first(accounts: Sequence[AccountAssessment]) -> list[Account
         accounts,
         key=lambda a: (*risk_order(a.assessment.status, a.assessment.health_factor_wad), a.key),
     )
-
-
-def wallet_totals(accounts: Sequence[AccountAssessment]) -> WalletTotals:
-    """Sum what can be summed and count what cannot."""
-    known = [a for a in accounts if a.assessment.status is not RiskStatus.UNKNOWN]
-    counted = [(a.assessment, a.value_unit.decimals) for a in known if a.value_unit.currency == USD]
-    decimals = max((places for _, places in counted), default=8)
-    collateral = debt = 0
-    for assessment, places in counted:
-        scale = 10 ** (decimals - places)
-        collateral += (assessment.collateral_value or 0) * scale
-        debt += (assessment.debt_value or 0) * scale
-    nothing_known = bool(accounts) and not counted
-    healths = [a.assessment.health_factor_wad for a in accounts if a.assessment.health_factor_wad is not None]
-    return WalletTotals(
-        decimals,
-        None if nothing_known else collateral,
-        None if nothing_known else debt,
-        len(accounts),
-        len(accounts) - len(known),
-        len(known) - len(counted),
-        min((a.assessment.status for a in accounts), key=lambda status: RISK_ORDER[status], default=None),
-        min(healths, default=None),
-    )
-
-
-def _unknown(
-    key: AccountKey, state: StateAt | None, read_at_block: int | None, code: str, detail: str
-) -> AccountAssessment:
-    risk = RiskAssessment(RiskStatus.UNKNOWN, (Reason(code, detail),))
-    return AccountAssessment(key, state, risk, read_at_block, None, None)

@@ -1,4 +1,4 @@
-"""How long an account would take to become liquidatable by interest alone, prices and rates unchanged."""
+"""How long an account would take to become liquidatable by interest or funding alone, prices and rates unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Horizon(StrEnum):
     """Answers that are not a number of seconds."""
 
     NEVER = "never"
-    """No debt, or none that grows."""
+    """No debt, or none that grows; no position, or one that funding never gets there."""
     MORE_THAN_A_YEAR = "more_than_a_year"
 
 
@@ -36,7 +36,8 @@ def seconds_to_liquidation(
     and debt interest convex, so what is left of an account's capacity is concave: having turned, it stays turned,
     and one turn within the year is found by bisection in at most 26 evaluations. Where an account grazes the limit
     to within its own rounding (versions that truncate the average threshold: 1 bp of its collateral), verdicts may
-    flicker around the turn; then the turn found need not be the very first.
+    flicker around the turn; then the turn found need not be the very first. Funding is linear in time as well, so all
+    of it holds for perps; it may also be received, and then the account never gets there.
     """
     now = _health_after(0, state, snapshot, block)
     match now.status:
@@ -50,6 +51,8 @@ def seconds_to_liquidation(
             pass
     if not _is_liquidatable_after(SECONDS_PER_YEAR, state, snapshot, block):
         later = _health_after(_FOREVER, state, snapshot, block)
+        if now.debt_value is None:  # a perp account owes margin, not debt: only the verdict tells
+            return Horizon.NEVER if later.status is RiskStatus.HEALTHY else Horizon.MORE_THAN_A_YEAR
         return Horizon.NEVER if later.debt_value == now.debt_value else Horizon.MORE_THAN_A_YEAR
     healthy, liquidatable = 0, SECONDS_PER_YEAR
     while liquidatable - healthy > 1:

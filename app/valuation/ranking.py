@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from app.domain.account import AccountState
 from app.domain.risk import Health, RiskStatus
-from app.valuation.assess import RISK_ORDER, StateAt, quick_health, risk_order
+from app.valuation.assess import NO_FACTOR_WAD, RISK_ORDER, StateAt, quick_health, risk_order
 
 
 class Place(NamedTuple):
@@ -18,7 +18,7 @@ class Place(NamedTuple):
     order: int
     """Place of the status in `RISK_ORDER`."""
     health_factor_wad: int
-    """-1 where there is none."""
+    """`NO_FACTOR_WAD` where there is none."""
     deployment_id: str
     wallet: bytes
     unit: str
@@ -53,11 +53,9 @@ class Ranking:
         for kind, order in RISK_ORDER.items():
             if status not in (None, kind):
                 continue
-            lowest = (order, -1 if max_health_wad is None else 0)
-            start = bisect_left(self._lines, lowest, key=_rank)
-            end = bisect_left(
-                self._lines, (order + 1, -1) if max_health_wad is None else (order, max_health_wad + 1), key=_rank
-            )
+            lowest = (order, NO_FACTOR_WAD if max_health_wad is None else NO_FACTOR_WAD + 1)
+            beyond = (order + 1, NO_FACTOR_WAD) if max_health_wad is None else (order, max_health_wad + 1)
+            start, end = (bisect_left(self._lines, edge, key=_rank) for edge in (lowest, beyond))
             for index in range(max(first, start), end):
                 yield self._lines[index]
 

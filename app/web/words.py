@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from app.api.schemas import AccountView, NamedLiquidationPrice, RankedAccountView, RestoreView, WalletView
+from app.api.schemas import RankedAccountView, WalletView
+from app.api.schemas_account import AccountView, NamedLiquidationPrice, RestoreView
 from app.domain.specs import chain_spec
 from app.web import format as shown
 

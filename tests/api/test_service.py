@@ -57,7 +57,7 @@ async def test_markets_show_the_price_every_number_rests_on(site: Site) -> None:
     await site.register()
     await site.commit(5, records=pond_records(usdc=None, updated_at=EPOCH))
     body = (await site.get("/v1/markets", deployment_id="pond-devnet")).json()
-    weth, usdc = body["items"]
+    usdc, weth = body["items"]
     assert (weth["market"], weth["symbol"], weth["decimals"]) == (WETH.code, "WETH", 18)
     assert (weth["price"], weth["price_updated_at"], weth["price_age_seconds"]) == ("3000.00000000", EPOCH, 5)
     assert usdc["price"] is None
@@ -76,7 +76,7 @@ async def test_markets_are_those_of_every_deployment_or_of_one_chain(site: Site)
     await site.commit(9, records=pond_records("pond-base"), chain_id=8453, deployment_id="pond-base")
     shown = [(m["deployment_id"], m["symbol"]) for m in (await site.get("/v1/markets")).json()["items"]]
     both = ["pond-base", "pond-devnet"]
-    assert shown == [(one, symbol) for one in both for symbol in ("WETH", "USDC")]
+    assert shown == [(one, symbol) for one in both for symbol in ("USDC", "WETH")]
     base = (await site.get("/v1/markets", chain_id=8453)).json()
     assert ({m["deployment_id"] for m in base["items"]}, base["as_of"]["block_number"]) == ({"pond-base"}, 9)
 

@@ -35,10 +35,14 @@ async def test_a_wallet_is_told_how_far_from_liquidation_it_is_and_as_of_when(si
     assert body["totals"] == {
         "collateral_usd": "3000.00000000",
         "debt_usd": "2000.00000000",
+        "perp_equity_usd": "0.00000000",
+        "perp_notional_usd": "0.00000000",
+        "perp_unrealized_pnl_usd": "0.00000000",
         "net_usd": "1000.00000000",
         "complete": True,
         "accounts": 1,
         "unknown_accounts": 0,
+        "converted_accounts": 0,
         "other_currency_accounts": 0,
         "worst_status": "healthy",
         "worst_health_factor": "1.200000000000000000",
@@ -65,6 +69,7 @@ async def test_a_wallet_is_told_how_far_from_liquidation_it_is_and_as_of_when(si
             "distance": "-0.166666666666666666",
             "market": WETH.code,
             "symbol": "WETH",
+            "price_kind": "oracle",
             "current_price": "3000.00000000",
         }
     ]

@@ -4,30 +4,31 @@ from dataclasses import replace
 
 import pytest
 
-from app.domain.account import AccountKey, NotYetRead, Unreadable
+from app.domain.account import AccountKey, AccountState, NotYetRead, Unreadable
 from app.domain.chain import Address
 from app.domain.risk import RiskStatus
 from app.domain.units import WAD
+from app.protocols.base import ProtocolKind
 from app.valuation.assess import (
+    AccountAssessment,
     StateAt,
     assess_account,
     quick_health,
     restore_at,
     sorted_riskiest_first,
-    wallet_totals,
 )
+from tests.fakes.perp import LOT, USD6, tide_account
 from tests.fakes.pond import (
     DOLLAR,
     ETHER,
-    USD8,
     PondAdapter,
-    PondState,
     pond_account,
     pond_deployment,
     pond_markets,
     pond_records,
 )
 from tests.fakes.site import block_ref
+from tests.valuation.builders import tide_state
 
 ALICE = Address(b"\x01" * 20)
 TARGET = 3 * WAD // 2
@@ -38,9 +39,15 @@ def _state(**overrides: object) -> StateAt:
     return restore_at(PondAdapter(), pond_deployment(), pond_markets(), records, block_ref(1))
 
 
+def _assess(
+    state: StateAt | None, account: AccountState | NotYetRead, target: int, trouble: str | None = None
+) -> AccountAssessment:
+    return assess_account(ProtocolKind.LENDING, state, account, target, trouble)
+
+
 def test_a_readable_account_is_assessed_by_the_adapter() -> None:
     state, account = _state(), pond_account(ALICE, weth=ETHER, usdc_debt=2000 * DOLLAR, block_number=7)
-    found = assess_account(state, account, TARGET)
+    found = _assess(state, account, TARGET)
     assert found.assessment == state.priced.assess(account)
     assert found.restoration == state.priced.restoration(account, TARGET)
     assert (found.read_at_block, found.time_to_liquidation) == (7, "never")
@@ -73,7 +80,7 @@ def test_the_quick_answer_is_the_whole_ones() -> None:
 def test_whatever_is_missing_is_unknown_with_its_reason_and_without_numbers(
     state: StateAt | None, account: object, code: str, read_at: int | None
 ) -> None:
-    found = assess_account(state, account, TARGET)  # type: ignore[arg-type]
+    found = _assess(state, account, TARGET)  # type: ignore[arg-type]
     assert found.assessment.status is RiskStatus.UNKNOWN
     assert found.assessment.reasons[0].code == code
     assert found.assessment.collateral_value is found.assessment.health_factor_wad is None
@@ -84,55 +91,58 @@ def test_whatever_is_missing_is_unknown_with_its_reason_and_without_numbers(
 def test_at_or_above_the_target_there_is_nothing_to_restore() -> None:
     for debt, wanted in ((1600, False), (1601, True)):
         account = pond_account(ALICE, weth=ETHER, usdc_debt=debt * DOLLAR)
-        assert (assess_account(_state(), account, TARGET).restoration is not None) is wanted
+        assert (_assess(_state(), account, TARGET).restoration is not None) is wanted
 
 
 def test_debt_without_collateral_has_something_to_restore() -> None:
-    found = assess_account(_state(), pond_account(ALICE, usdc_debt=DOLLAR), TARGET)
+    found = _assess(_state(), pond_account(ALICE, usdc_debt=DOLLAR), TARGET)
     assert found.restoration is not None
     assert found.assessment.utilization_wad is None
-
-
-def test_totals_sum_the_known_and_count_the_rest() -> None:
-    state = _state()
-    accounts = [
-        assess_account(state, pond_account(ALICE, weth=ETHER, usdc_debt=1000 * DOLLAR), TARGET),
-        assess_account(state, Unreadable(AccountKey("pond-devnet", ALICE), 4, "reverts"), TARGET),
-        assess_account(_state(in_usd=False), pond_account(ALICE, weth=ETHER), TARGET),
-    ]
-    totals = wallet_totals(accounts)
-    assert (totals.collateral, totals.debt, totals.decimals) == (3000 * USD8, 1000 * USD8, 8)
-    assert (totals.accounts, totals.unknown_accounts, totals.other_currency_accounts) == (3, 1, 1)
-    assert (totals.worst_status, totals.worst_health_factor_wad) == (RiskStatus.UNKNOWN, 24 * WAD // 10)
-
-
-def test_totals_of_nothing_known_are_not_known_and_of_nothing_at_all_are_zero() -> None:
-    unreadable = assess_account(_state(), Unreadable(AccountKey("pond-devnet", ALICE), 4, "reverts"), TARGET)
-    totals = wallet_totals([unreadable])
-    assert totals.collateral is totals.debt is None
-    nothing = wallet_totals([])
-    assert (nothing.collateral, nothing.debt, nothing.accounts, nothing.worst_status) == (0, 0, 0, None)
-
-
-def test_deployments_with_other_decimals_are_summed_in_the_finer_ones() -> None:
-    coarse = _state()
-
-    class Finer(PondState):
-        value_decimals = 18
-
-    finer = replace(coarse, state=Finer(coarse.state.deployment, pond_markets(), pond_records()))
-    account = pond_account(ALICE, weth=ETHER)
-    totals = wallet_totals([assess_account(coarse, account, TARGET), assess_account(finer, account, TARGET)])
-    assert totals.decimals == 18
-    assert totals.collateral == 3000 * 10**18 + 3000 * USD8
 
 
 def test_accounts_are_sorted_liquidatable_unknown_healthy_no_debt() -> None:
     state = _state()
     debts = {"a": 0, "b": 1000, "c": 2000, "d": 2500, "e": 3000}
     accounts = [
-        assess_account(state, pond_account(ALICE, weth=ETHER, usdc_debt=debt * DOLLAR, unit=unit), TARGET)
+        _assess(state, pond_account(ALICE, weth=ETHER, usdc_debt=debt * DOLLAR, unit=unit), TARGET)
         for unit, debt in debts.items()
     ]
-    accounts.append(assess_account(state, NotYetRead(AccountKey("pond-devnet", ALICE, "f")), TARGET))
+    accounts.append(_assess(state, NotYetRead(AccountKey("pond-devnet", ALICE, "f")), TARGET))
     assert "".join(account.key.unit for account in sorted_riskiest_first(accounts)) == "edfcba"
+
+
+@pytest.mark.parametrize(
+    ("account", "read_at"),
+    [(pond_account(ALICE, weth=ETHER, block_number=7), 7), (NotYetRead(AccountKey("pond-devnet", ALICE)), None)],
+)
+def test_of_a_deployment_in_trouble_nothing_is_said_but_why(
+    account: AccountState | NotYetRead, read_at: int | None
+) -> None:
+    found = _assess(_state(), account, TARGET, "its pool names another oracle")
+    (reason,) = found.assessment.reasons
+    assert (reason.code, reason.detail) == ("deployment_refused", "its pool names another oracle")
+    assert found.assessment.status is RiskStatus.UNKNOWN
+    assert found.assessment.collateral_value is found.restoration is found.time_to_liquidation is None
+    assert found.read_at_block == read_at
+
+
+def test_a_perp_account_is_worth_its_equity_and_restored_below_the_target() -> None:
+    state = tide_state()
+    account = tide_account(ALICE, cash=1000 * USD6, size=4 * LOT, entry=3100 * USD6)
+    found = assess_account(ProtocolKind.PERP, state, account, TARGET)
+    assert found.assessment.margin is not None
+    assert found.equity_value == found.assessment.margin.equity_value == 600 * USD6
+    assert found.assessment.status is RiskStatus.LIQUIDATABLE
+    assert found.restoration is not None
+    assert found.restoration.close
+    assert found.time_to_liquidation == 0
+
+
+def test_equity_is_a_perp_accounts_only_and_what_is_posted_while_there_is_no_position() -> None:
+    posted = assess_account(ProtocolKind.PERP, tide_state(), tide_account(ALICE, cash=5 * USD6), TARGET)
+    assert posted.equity_value == 5 * USD6
+    without = replace(posted, assessment=replace(posted.assessment, margin=None))
+    assert without.equity_value == 5 * USD6
+    assert _assess(_state(), pond_account(ALICE, weth=ETHER), TARGET).equity_value is None
+    unknown = assess_account(ProtocolKind.PERP, tide_state(mark=None), tide_account(ALICE, size=LOT), TARGET)
+    assert unknown.equity_value is None

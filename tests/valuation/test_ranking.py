@@ -9,8 +9,10 @@ from app.domain.risk import RiskStatus
 from app.domain.units import WAD
 from app.valuation.assess import RISK_ORDER, StateAt, restore_at
 from app.valuation.ranking import Ranked, Ranking
+from tests.fakes.perp import LOT, USD6, tide_account
 from tests.fakes.pond import DOLLAR, ETHER, PondAdapter, pond_account, pond_deployment, pond_markets, pond_records
 from tests.fakes.site import block_ref
+from tests.valuation.builders import tide_state
 
 
 def _state() -> StateAt:
@@ -81,3 +83,21 @@ def test_without_a_state_everything_is_unknown() -> None:
     ranking = Ranking(None, _accounts([0, 100]))
     assert dict(ranking.counts) == {RiskStatus.UNKNOWN: 2}
     assert all(line.health.collateral_value is None for line in ranking.after(None))
+
+
+def test_perps_below_zero_come_first_and_within_any_limit_on_the_health_factor() -> None:
+    cash = {1: 100, 2: 0, 3: 400, 4: 150}  # dollars behind one long ETH that has lost 200
+    accounts = [
+        tide_account(Address(number.to_bytes(20, "big")), cash=dollars * USD6, size=LOT, entry=3200 * USD6)
+        for number, dollars in cash.items()
+    ]
+    ranking = Ranking(tide_state(), [*accounts, Unreadable(AccountKey("tide-devnet", Address(b"\x09" * 20)), 1, "no")])
+    lines = list(ranking.after(None))
+    assert [line.place.wallet[-1] for line in lines] == [2, 1, 4, 9, 3]
+    worst = lines[0].health
+    assert (worst.status, worst.utilization_wad, worst.debt_value) == (RiskStatus.LIQUIDATABLE, None, None)
+    assert worst.health_factor_wad is not None
+    assert worst.health_factor_wad < 0
+    assert worst.notional_value == 3000 * USD6
+    assert [line.place.wallet[-1] for line in ranking.after(None, None, 0)] == [2, 1, 4]
+    assert [line.place.wallet[-1] for line in ranking.after(lines[0].place, RiskStatus.LIQUIDATABLE, 0)] == [1, 4]

@@ -9,21 +9,17 @@ from app.api.addresses import to_checksum
 from app.api.schemas import (
     AccountHistory,
     AccountsView,
-    AccountView,
-    AsOf,
     DeploymentsView,
     DeploymentView,
     HistoryPoint,
     HistoryView,
-    NamedLiquidationPrice,
-    PositionView,
     RankedAccountView,
-    ReasonView,
-    RestoreView,
     StatusCounts,
     WalletTotals,
     WalletView,
 )
+from app.api.schemas_account import AccountView, NamedLiquidationPrice, PositionView, ReasonView, RestoreView
+from app.api.schemas_base import AsOf
 from app.domain.chain import Address
 
 WALLET = Address.from_hex("0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed")
@@ -106,6 +102,7 @@ def account(**overrides: Any) -> AccountView:
         NamedLiquidationPrice(
             market=p.market,
             symbol=p.symbol,
+            price_kind="oracle",
             current_price=p.price,
             direction=p.liquidation_price.direction,
             price=p.liquidation_price.price,
@@ -119,6 +116,7 @@ def account(**overrides: Any) -> AccountView:
         "chain_id": 1,
         "protocol": "aave-v3",
         "name": "Aave V3",
+        "kind": "lending",
         "unit": "",
         "status": "healthy",
         "reasons": [],
@@ -127,12 +125,16 @@ def account(**overrides: Any) -> AccountView:
         "debt_value": "6469.98283076",
         "available_borrows_value": "693.67401224",
         "value_currency": "USD",
+        "usd": None,
+        "usd_missing_reason": None,
         "liquidation_threshold": "0.8300",
         "max_ltv": "0.8050",
         "utilization": "0.875956114872600132",
         "debt_to_collateral": "0.727049891344258110",
         "seconds_to_liquidation": 3_596_400,
+        "margin": None,
         "positions": [weth, usdc],
+        "perps": [],
         "liquidation_prices": prices,
         "restore": {
             "target_health_factor": "1.500000000000000000",
@@ -140,6 +142,7 @@ def account(**overrides: Any) -> AccountView:
             "add_collateral": [
                 {"market": weth.market, "symbol": "WETH", "amount": "1.334208112233445566", "value": "2793.65999701"}
             ],
+            "close": [],
         },
         "read_at_block": 23_440_112,
         "as_of": as_of(),
@@ -156,7 +159,9 @@ def liquidatable_account(**overrides: Any) -> AccountView:
         "available_borrows_value": "0.00000000",
         "seconds_to_liquidation": 0,
         "positions": [weth_position(liquidation_price=back), usdc_position(liquidation_price=None)],
-        "liquidation_prices": [{"market": WETH.lower(), "symbol": "WETH", "current_price": "2093.87120000"} | back],
+        "liquidation_prices": [
+            {"market": WETH.lower(), "symbol": "WETH", "price_kind": "oracle", "current_price": "2093.87120000"} | back
+        ],
     }
     return account(**(values | overrides))
 
@@ -202,10 +207,14 @@ def totals(accounts: list[AccountView], **overrides: Any) -> WalletTotals:
     values: dict[str, Any] = {
         "collateral_usd": "8898.95260000" if known else None,
         "debt_usd": "6469.98283076" if known else None,
+        "perp_equity_usd": "0.00000000",
+        "perp_notional_usd": "0.00000000",
+        "perp_unrealized_pnl_usd": "0.00000000",
         "net_usd": "2428.96976924" if known else None,
         "complete": len(known) == len(accounts),
         "accounts": len(accounts),
         "unknown_accounts": len(accounts) - len(known),
+        "converted_accounts": 0,
         "other_currency_accounts": 0,
         "worst_status": accounts[0].status if accounts else None,
         "worst_health_factor": next((a.health_factor for a in accounts if a.health_factor), None),
@@ -219,6 +228,7 @@ def wallet(*accounts: AccountView, **overrides: Any) -> WalletView:
         "address": CHECKSUMMED,
         "as_of": max(chains.values(), key=lambda a: (a.stale, a.lag_seconds or 0)),
         "chains": list(chains.values()),
+        "troubled_deployments": [],
         "totals": totals(list(accounts)),
         "accounts": list(accounts),
         "scan_remaining_blocks": 0,
@@ -235,6 +245,7 @@ def point(number: int, utilization: str | None, **overrides: Any) -> HistoryPoin
         "utilization": utilization,
         "collateral_value": None,
         "debt_value": None,
+        "notional_value": None,
         "is_change": False,
     }
     return HistoryPoint.model_validate(values | overrides)
@@ -246,6 +257,7 @@ def history(*points: HistoryPoint, **overrides: Any) -> HistoryView:
         "chain_id": 1,
         "protocol": "aave-v3",
         "name": "Aave V3",
+        "kind": "lending",
         "unit": "",
         "value_currency": "USD",
         "from_block": 23_456_000,
@@ -263,12 +275,14 @@ def ranked(**overrides: Any) -> RankedAccountView:
         "deployment_id": "aave-v3-ethereum",
         "chain_id": 1,
         "protocol": "aave-v3",
+        "kind": "lending",
         "unit": "",
         "status": "healthy",
         "health_factor": "1.141609712345678901",
         "utilization": "0.875956114872600132",
         "collateral_value": "8898.95260000",
         "debt_value": "6469.98283076",
+        "notional_value": None,
         "value_currency": "USD",
     }
     return RankedAccountView.model_validate(values | overrides)
@@ -311,7 +325,13 @@ class StubSource:
         return _given(self.past)
 
     async def load_riskiest(self, limit: int) -> AccountsView:
-        return AccountsView(as_of=as_of(), chains=[as_of()], items=_given(self.riskiest)[:limit], next_cursor=None)
+        return AccountsView(
+            as_of=as_of(),
+            chains=[as_of()],
+            troubled_deployments=[],
+            items=_given(self.riskiest)[:limit],
+            next_cursor=None,
+        )
 
     async def load_deployments(self) -> DeploymentsView:
         return DeploymentsView(as_of=as_of(), items=_given(self.deployments))
@@ -325,5 +345,5 @@ def _given(answer: Any) -> Any:
 
 def healthy_restore(**overrides: Any) -> RestoreView:
     return RestoreView.model_validate(
-        {"target_health_factor": "1.500000000000000000", "repay": [], "add_collateral": []} | overrides
+        {"target_health_factor": "1.500000000000000000", "repay": [], "add_collateral": [], "close": []} | overrides
     )
