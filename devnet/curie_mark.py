@@ -52,6 +52,8 @@ def nudge_mark(chain: DevChain, curie: Curie, market: CurieMarket, price: int) -
     """Set the mark to `price` (WAD) after `move_mark`, inside its bracket, in a block of the same second.
 
     No time passes, nobody trades: of all an account is made of, only the price of this market changes. May be repeated.
+    The feed's round is not noted by the index (it could not be moved again in this second), which a trade or `wait`
+    does; until then the index over time is bent the more the later it is read, as the contract has it.
 
     Raises:
         Fatal: the price is out of the bracket, or somebody made a block in between.
