@@ -1,30 +1,29 @@
-"""Read plans for one account: its position, and the contract's own word about it."""
+"""Read plans for one account: its position in its market."""
 
 from __future__ import annotations
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState, LendingPosition, Unreadable
-from app.domain.chain import Address, ContractCall, ReadPlan
-from app.protocols.abi import address_word, decode_uint, decode_words
-from app.protocols.base import Truth
+from app.domain.chain import Address, CallResult, ContractCall, ReadPlan
+from app.protocols.abi import address_word, decode_words
 from app.protocols.morpho_blue import calls
-from app.protocols.morpho_blue.raw import Raw, market_id
+from app.protocols.morpho_blue.raw import BlueMarket, Raw, market_id
 from app.protocols.rounds import describe
 
 _POSITION_WORDS = 3
 
 
-def read_account(contract: Address, raw: Raw, key: AccountKey, block_number: int) -> ReadPlan[AccountState]:
-    """The wallet's position in the market that the account's unit names: one call.
+def position_call(contract: Address, market: BlueMarket, wallet: Address) -> ContractCall:
+    """The call that gives a wallet's position."""
+    found = market_id(market.id)
+    assert found is not None
+    return ContractCall(contract, calls.POSITION + found + address_word(wallet))
 
-    An account in a market that is not followed is Unreadable: nothing could be said about it.
-    """
-    market, found = raw.markets.get(key.unit), market_id(key.unit)
-    if market is None or found is None:
-        return Unreadable(key, block_number, f"market {key.unit[:66] or '(none)'} is not followed")
-    (result,) = yield (ContractCall(contract, calls.POSITION + found + address_word(key.wallet)),)
-    words = decode_words(result, _POSITION_WORDS)
+
+def snapshot_of(market: BlueMarket, key: AccountKey, block_number: int, answer: CallResult) -> AccountSnapshot | None:
+    """The account that `position_call` was answered about; None when the answer is not one."""
+    words = decode_words(answer, _POSITION_WORDS)
     if words is None:
-        return Unreadable(key, block_number, f"position {describe(result)}")
+        return None
     supply_shares, borrow_shares, collateral = words
     positions = (
         LendingPosition(market.collateral_code, collateral, 0, is_collateral=collateral > 0),
@@ -33,24 +32,18 @@ def read_account(contract: Address, raw: Raw, key: AccountKey, block_number: int
     return AccountSnapshot(key, block_number, tuple(p for p in positions if not p.is_empty), ())
 
 
-def read_truth(contract: Address, raw: Raw, key: AccountKey) -> ReadPlan[Truth | None]:
-    """Supply shares, borrow shares, collateral, and 1 if the contract calls the position healthy, else 0.
+def read_account(contract: Address, raw: Raw, key: AccountKey, block_number: int) -> ReadPlan[AccountState]:
+    """The wallet's position in the market that the account's unit names: one call.
 
-    The contract has no view of health, so it is asked by a liquidation that cannot go through. None where that
-    does not come to a verdict: the oracle or the rate model reverts. Without debt there is nothing to ask.
+    An account in a market that is not followed is Unreadable: nothing could be said about it.
     """
-    market, found = raw.markets.get(key.unit), market_id(key.unit)
-    if market is None or found is None:
-        return None
-    position, price, attempt = yield (
-        ContractCall(contract, calls.POSITION + found + address_word(key.wallet)),
-        ContractCall(market.params.oracle, calls.PRICE),
-        ContractCall(contract, calls.probing_liquidation(market.params.words(), key.wallet)),
+    market = raw.markets.get(key.unit)
+    if market is None:
+        reason = (
+            f"market {key.unit[:66] or '(none)'} is not followed: unknown to the contract, too new or too little used"
+        )
+        return Unreadable(key, block_number, reason)
+    (answer,) = yield (position_call(contract, market, key.wallet),)
+    return snapshot_of(market, key, block_number, answer) or Unreadable(
+        key, block_number, f"position {describe(answer)}"
     )
-    words = decode_words(position, _POSITION_WORDS)
-    if words is None:
-        return None
-    healthy = calls.liquidation_verdict(attempt) if words[1] else True
-    if healthy is None or (words[1] and decode_uint(price) is None):
-        return None
-    return (*words, int(healthy))

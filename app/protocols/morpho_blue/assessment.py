@@ -17,7 +17,7 @@ from app.domain.risk import (
 )
 from app.domain.units import BPS, WAD, div_truncated, mul_div_up
 from app.protocols.morpho_blue.accrual import to_assets_down
-from app.protocols.morpho_blue.raw import BlueMarket
+from app.protocols.morpho_blue.raw import LEAST_DEBT, MOST_MISSES, BlueMarket
 from app.protocols.morpho_blue.records import Confirmation
 from app.protocols.morpho_blue.solvency import (
     ORACLE_SCALE,
@@ -112,11 +112,27 @@ def _missing(terms: Terms | None, holding: Holding | None, confirmation: Confirm
         detail = "the market's interest cannot be told" if known else "the market's totals could not be read"
         yield Reason("market_state_missing", detail, terms.market.loan_code)
     elif holding.borrow_shares and (terms.price is None or collateral_value(holding.collateral, terms.price) is None):
-        yield Reason(
-            "price_unavailable",
-            f"the market's oracle gives no usable price of {terms.market.collateral.symbol}",
-            terms.market.collateral_code,
+        yield Reason("price_unavailable", _why_no_price(terms.market), terms.market.collateral_code)
+
+
+def _why_no_price(market: BlueMarket) -> str:
+    """What is the matter with a market's price, for people."""
+    symbol = market.collateral.symbol
+    if not market.has_borrowers:
+        return f"nobody owes anything in this market, so {symbol} was not priced"
+    if market.agrees is False:
+        return (
+            f"the market's oracle tells the contract another price of {symbol} than it tells everybody: the contract's"
+            f" verdict on {market.witness} is not the one that price gives"
         )
+    if not market.wants_price:
+        return f"all of this market's debts together are less than {LEAST_DEBT} units, so {symbol} was not priced"
+    if market.is_silent:
+        return (
+            f"the market's oracle gave no price of {symbol} {MOST_MISSES} times in a row: it is asked again only now"
+            " and then, and when the market moves"
+        )
+    return f"the market's oracle gives no usable price of {symbol}"
 
 
 def _reasons(terms: Terms, holding: Holding, confirmation: Confirmation) -> Iterator[Reason]:
@@ -128,10 +144,7 @@ def _reasons(terms: Terms, holding: Holding, confirmation: Confirmation) -> Iter
         detail = "the oracle's price is 0: the position is unhealthy, yet no liquidation can be worked out"
         yield Reason("liquidation_blocked", detail, market.collateral_code)
     if holding.collateral and terms.price is None:
-        detail = f"nobody owes anything in this market, so {market.collateral.symbol} was not priced"
-        if market.has_borrowers:
-            detail = f"the market's oracle gives no price of {market.collateral.symbol}"
-        yield Reason("price_unavailable", detail, market.collateral_code)
+        yield Reason("price_unavailable", _why_no_price(market), market.collateral_code)
 
 
 def _positions(terms: Terms, holding: Holding, debtor: Debtor | None) -> Iterator[PositionRisk]:

@@ -18,6 +18,9 @@ BORROW_RATE_VIEW = selector(
 )
 PRICE = selector("price()")
 
+BLOCK_TIMESTAMP = selector("getCurrentBlockTimestamp()")
+"""Of Multicall3."""
+
 SYMBOL = selector("symbol()")
 DECIMALS = selector("decimals()")
 

@@ -94,7 +94,7 @@ class MorphoPrices(PricedState):
             market = self._raw.markets.get(unit)
             if market is None:
                 return None
-            price = self._prices.get(unit, market.price)
+            price = self._prices.get(unit, None if market.agrees is False else market.price)
             found = self._terms[unit] = Terms(market, accrued(market, self._timestamp), price)
         return found
 

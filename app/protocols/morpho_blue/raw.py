@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from app.domain.chain import ZERO_ADDRESS, Address, Hash32
@@ -11,6 +11,11 @@ from app.protocols.abi import address_word, uint_word
 
 ORACLE_DECIMALS = 36
 """An oracle's price is loan token units per collateral token unit, times 10^36."""
+LEAST_DEBT = 1_000
+"""A market in which everybody together owes fewer loan token units than this is not worth asking its oracle: less
+than a cent of any dollar with 6 decimals, and what rounding leaves behind when all is repaid."""
+MOST_MISSES = 25
+"""An oracle that gave no price so many times in a row is asked only in full reads, and when its market moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,12 @@ class BlueMarket:
     while nothing is borrowed or there is no model: then it makes no difference."""
     price: int | None = None
     """The oracle's price, in its own scale; None also while nobody owes anything: then nobody asks."""
+    misses: int = 0
+    """Times in a row the oracle was asked and gave no price, counted up to MOST_MISSES."""
+    witness: Address | None = None
+    """A borrower whose health was asked of the contract, to find out whether the oracle tells it the same price."""
+    agrees: bool | None = None
+    """Whether the contract's verdict on the witness was the rules' one when last compared; None when never."""
 
     @cached_property
     def loan_code(self) -> str:
@@ -103,6 +114,21 @@ class BlueMarket:
     def has_borrowers(self) -> bool:
         """Whether anybody's health depends on the oracle."""
         return self.totals is not None and self.totals.borrow_shares > 0
+
+    @property
+    def wants_price(self) -> bool:
+        """Whether anybody owes enough for the oracle to be asked."""
+        return self.has_borrowers and self.totals is not None and self.totals.borrow_assets >= LEAST_DEBT
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether its oracle has failed for so long that it is asked only now and then."""
+        return self.misses >= MOST_MISSES
+
+    @property
+    def activity(self) -> tuple[bool, bool, int, str]:
+        """What markets are ranked by where not all can be followed: debts, a price, the last time anything was done."""
+        return self.wants_price, not self.is_silent, self.totals.updated_at if self.totals else 0, self.id
 
     @property
     def loan_decimals(self) -> int:
@@ -134,6 +160,8 @@ class Raw:
     """Who is given supply shares when interest is added, without an event that names him."""
     markets: Mapping[str, BlueMarket]
     """By id, in the order of ids."""
+    dropped: tuple[str, ...] = field(default=(), compare=False)
+    """Ids followed until this read: their end is to be stored, and then they are forgotten."""
 
 
 def market_id(unit: str) -> Hash32 | None:

@@ -10,7 +10,7 @@ from app.domain.market import Deployment
 from app.errors import Refused
 from app.protocols.abi import decode_address, decode_text, decode_uint, decode_words
 from app.protocols.morpho_blue import calls
-from app.protocols.morpho_blue.raw import BlueMarket, Params, Raw, Token, Totals, market_id
+from app.protocols.morpho_blue.raw import MOST_MISSES, BlueMarket, Params, Raw, Token, Totals, market_id
 from app.protocols.rounds import describe
 
 MOST_DECIMALS = 77
@@ -71,30 +71,55 @@ def read_tokens(addresses: Iterable[Address]) -> ReadPlan[dict[Address, Token]]:
     return tokens
 
 
-def read_moving(contract: Address, raw: Raw) -> ReadPlan[Raw]:
+def read_moving(contract: Address, raw: Raw, *, full: bool) -> ReadPlan[Raw]:
     """Totals, rates and prices at the driven block.
 
     A market's model is asked with the very totals it would be given by the contract at this block. They are guessed
     to be the last known ones, so that a block in which nobody acts is one round; where they were not, or somebody
-    has begun to borrow, a second round asks again. Of a market nobody borrows in only the totals are read.
+    has begun to borrow, a second round asks again. Of a market nobody borrows in only the totals are read. An oracle
+    that has been silent for long is asked with `full`, and when its market's totals have moved: whoever borrows,
+    takes out collateral or liquidates has had a price.
     """
     if not raw.markets:
         return raw
     first = _Questions(contract)
     for market in raw.markets.values():
         first.totals(market)
-        first.rate_and_price(market)
+        first.rate_and_price(market, ask_price=full or not market.is_silent)
     first.answer((yield first.calls))
     found = {unit: first.decode(market) for unit, market in raw.markets.items()}
 
     second = _Questions(contract)
     for unit, market in found.items():
-        before = raw.markets[unit]
-        second.rate_and_price(market, ask_rate=market.totals != before.totals, ask_price=not before.has_borrowers)
+        moved = market.totals != raw.markets[unit].totals
+        second.rate_and_price(market, ask_rate=moved, ask_price=moved and not first.asked_price(market))
     if second.calls:
         second.answer((yield second.calls))
         found = {unit: second.decode(market) for unit, market in found.items()}
-    return replace(raw, markets=found)
+    counted = {
+        unit: _counted(market) if first.asked_price(market) or second.asked_price(market) else market
+        for unit, market in found.items()
+    }
+    return replace(raw, markets=counted)
+
+
+def _counted(market: BlueMarket) -> BlueMarket:
+    """The market with this answer of its oracle, or the lack of one, counted."""
+    if not market.wants_price:
+        return market
+    return replace(market, misses=min(market.misses + 1, MOST_MISSES) if market.price is None else 0)
+
+
+def within_bounds(before: Raw, raw: Raw, most: int) -> Raw:
+    """The state after `before` with no more markets than `most`: the least active ones are dropped."""
+    if len(raw.markets) <= most:
+        return raw
+    kept = set(sorted(raw.markets, key=lambda unit: raw.markets[unit].activity, reverse=True)[:most])
+    return replace(
+        raw,
+        markets={unit: market for unit, market in raw.markets.items() if unit in kept},
+        dropped=tuple(unit for unit in before.markets if unit not in kept),
+    )
 
 
 class _Questions:
@@ -116,8 +141,11 @@ class _Questions:
         if ask_rate and market.bears_interest and market.totals is not None:
             data = calls.BORROW_RATE_VIEW + market.params.words() + market.totals.words()
             self._ask(market, "rate", ContractCall(market.params.irm, data))
-        if ask_price and market.has_borrowers:
+        if ask_price and market.wants_price:
             self._ask(market, "price", ContractCall(market.params.oracle, calls.PRICE))
+
+    def asked_price(self, market: BlueMarket) -> bool:
+        return (market.id, "price") in self._tickets
 
     def answer(self, results: Sequence[CallResult]) -> None:
         self._results = results
@@ -137,7 +165,7 @@ class _Questions:
         if (answer := self._result(market, "price")) is not None:
             price = decode_uint(answer)
         return replace(
-            after, rate_wad=rate if after.bears_interest else None, price=price if after.has_borrowers else None
+            after, rate_wad=rate if after.bears_interest else None, price=price if after.wants_price else None
         )
 
     def _ask(self, market: BlueMarket, what: str, call: ContractCall) -> None:

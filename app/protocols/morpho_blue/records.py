@@ -53,6 +53,10 @@ def to_records(deployment_id: str, raw: Raw, confirmation: Confirmation) -> Iter
         yield record("totals", unit, *(_NO_TOTALS if market.totals is None else market.totals.values()))
         yield record("rate", unit, market.rate_wad)
         yield record("price", unit, market.price)
+        witness = None if market.witness is None else _number(market.witness)
+        yield record("standing", unit, market.misses, witness, None if market.agrees is None else int(market.agrees))
+    for unit in raw.dropped:
+        yield record("params", unit, *_NO_PARAMS)
 
 
 def from_records(
@@ -70,7 +74,8 @@ def from_records(
     try:
         (recipient,) = by_kind["root"][""]
         samples, matches = by_kind["rules"][""]
-        found = {unit: _market(unit, by_kind, symbols) for unit in sorted(by_kind.get("params", {}))}
+        params = by_kind.get("params", {})
+        found = {unit: _market(unit, by_kind, symbols) for unit in sorted(params) if params[unit] != _NO_PARAMS}
         return Raw(_address(recipient), found), Confirmation(samples, _known(matches))
     except (KeyError, ValueError, TypeError, OverflowError) as error:
         raise Fatal(
@@ -80,12 +85,15 @@ def from_records(
 
 
 _NO_TOTALS: Values = (None,) * 6
+_NO_PARAMS: Values = (None,) * 7
+"""Of a market that is not followed any more."""
 
 
 def _market(unit: str, by_kind: Mapping[str, Mapping[str, Values]], symbols: Mapping[str, str]) -> BlueMarket:
     loan, collateral, oracle, irm, lltv, loan_decimals, collateral_decimals = by_kind["params"][unit]
     totals = by_kind["totals"][unit]
     (rate,), (price,) = by_kind["rate"][unit], by_kind["price"][unit]
+    misses, witness, agrees = by_kind["standing"][unit]
     params = Params(_address(loan), _address(collateral), _address(oracle), _address(irm), _known(lltv))
     return BlueMarket(
         unit,
@@ -95,6 +103,9 @@ def _market(unit: str, by_kind: Mapping[str, Mapping[str, Values]], symbols: Map
         None if totals == _NO_TOTALS else Totals(*map(_known, totals)),
         rate,
         price,
+        _known(misses),
+        None if witness is None else _address(witness),
+        None if agrees is None else bool(agrees),
     )
 
 

@@ -1,9 +1,10 @@
 """One Morpho Blue deployment at one block, and the adapter that makes such states.
 
 The contract has no list of its markets, and anybody may create them by the thousand. A state follows those in which
-an account is to be read: it is told of them (`expecting`) and reads what they are by their ids. What each block
-costs is bounded twice: at most `MOST_MARKETS` are followed, and the oracle and rate model of one are asked only
-while somebody borrows in it.
+an account is to be read: it is told of them (`expecting`) and reads what they are by their ids. What a block costs
+is bounded: at most `MOST_NEW_MARKETS` join in one, at most `MOST_MARKETS` are followed (those with debts, a price
+and the latest activity; the others' accounts are unknown), and an oracle is asked only while the market's debts are
+worth it and it has answered of late (`raw`).
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from app.domain.account import AccountKey, AccountState
-from app.domain.chain import Log, LogFilter, ReadPlan
+from app.domain.chain import Address, Log, LogFilter, ReadPlan
 from app.domain.market import Deployment, Market, MarketRecord, ValueUnit
+from app.domain.specs import chain_spec
 from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind, Touch, Truth
-from app.protocols.morpho_blue.account_reads import read_account, read_truth
+from app.protocols.morpho_blue import witnesses
+from app.protocols.morpho_blue.account_reads import read_account
+from app.protocols.morpho_blue.coverage import COVERAGE
 from app.protocols.morpho_blue.deployments import DEPLOYMENTS, SLUG
 from app.protocols.morpho_blue.events import Watched
 from app.protocols.morpho_blue.priced import MorphoPrices
@@ -28,11 +32,14 @@ from app.protocols.morpho_blue.reads import (
     read_tokens,
     retold,
     silent_tokens,
+    within_bounds,
 )
 from app.protocols.morpho_blue.records import Confirmation, from_records, to_markets, to_records
 
 MOST_MARKETS = 2_000
-"""No more markets than this are followed; accounts in others are Unreadable."""
+"""No more markets than this are followed; accounts in others are Unreadable, or UNKNOWN if they were read before."""
+MOST_NEW_MARKETS = 200
+"""So many are read for the first time in one block; the accounts of the rest are Unreadable, and soon read again."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +51,18 @@ class MorphoState(DeploymentState):
     confirmation: Confirmation = field(default_factory=Confirmation)
     awaited: tuple[str, ...] = ()
     """Ids of markets that the next read asks about; empty again after it, whatever it found."""
+    asking: tuple[tuple[str, tuple[Address, ...]], ...] = ()
+    """Market ids and wallets whose verdicts the next read compares."""
     value_decimals = 0
     value_currency = None
 
     @cached_property
     def _watched(self) -> Watched:
         return Watched(self.deployment.id, self.deployment.address, self.raw.fee_recipient)
+
+    @property
+    def _multicall3(self) -> Address:
+        return chain_spec(self.deployment.chain_id).multicall3
 
     @cached_property
     def _markets(self) -> tuple[Market, ...]:
@@ -76,22 +89,25 @@ class MorphoState(DeploymentState):
         return self._watched.touched(log)
 
     def expecting(self, keys: Iterable[AccountKey]) -> MorphoState:
-        """Markets not followed yet are read next, as many as there is room for."""
-        units = {key.unit for key in keys} - self.raw.markets.keys()
-        new = sorted(unit for unit in units if market_id(unit) is not None)
-        new = new[: max(0, MOST_MARKETS - len(self.raw.markets))]
-        return replace(self, awaited=tuple(new)) if new else self
+        """Markets not followed yet are read next, and markets without a witness get one."""
+        asking = witnesses.chosen(self.raw, (key for key in keys if market_id(key.unit) is not None))
+        new = [unit for unit in asking if unit not in self.raw.markets][:MOST_NEW_MARKETS]
+        if not asking:
+            return self
+        return replace(self, awaited=tuple(new), asking=tuple(asking.items()))
 
     def read_next(self, *, full: bool) -> ReadPlan[DeploymentState]:
-        """Markets themselves never change, so a full read asks besides for the fee recipient, and once more for the
-        decimals of tokens that did not state them."""
-        contract, raw = self.deployment.address, self.raw
+        """Markets themselves never change, so a full read asks besides for the fee recipient, once more for the
+        decimals of tokens that did not state them, and compares the witnesses' verdicts again."""
+        contract, raw = self.deployment.address, replace(self.raw, dropped=())
         if full:
             raw = yield from read_root(self.deployment, raw)
             raw = replace(raw, markets=retold(raw.markets, (yield from read_tokens(silent_tokens(raw)))))
         raw = yield from read_markets(contract, raw, self.awaited)
-        raw = yield from read_moving(contract, raw)
-        return replace(self, raw=raw, awaited=())
+        raw = within_bounds(self.raw, (yield from read_moving(contract, raw, full=full)), MOST_MARKETS)
+        wanted = dict(self.asking) | (witnesses.standing(raw) if full else {})
+        raw = yield from witnesses.compare(contract, self._multicall3, raw, wanted)
+        return replace(self, raw=raw, awaited=(), asking=())
 
     def read_account(self, key: AccountKey, block_number: int, markets: frozenset[str]) -> ReadPlan[AccountState]:
         """One call; an account has one position, so there are no other markets to look into."""
@@ -99,7 +115,7 @@ class MorphoState(DeploymentState):
         return read_account(self.deployment.address, self.raw, key, block_number)
 
     def read_truth(self, key: AccountKey) -> ReadPlan[Truth | None]:
-        return read_truth(self.deployment.address, self.raw, key)
+        return witnesses.read_truth(self.deployment.address, self._multicall3, self.raw, key)
 
     def candidates(self) -> tuple[DeploymentState, ...]:
         """The contract cannot be changed and has one version: one set of rules, to be compared all the same."""
@@ -125,6 +141,7 @@ class MorphoAdapter(Adapter):
     name = "Morpho Blue"
     kind = ProtocolKind.LENDING
     account_fields = ()
+    coverage = COVERAGE
 
     def deployments(self) -> Sequence[Deployment]:
         return DEPLOYMENTS

@@ -10,6 +10,7 @@ from eth_abi.abi import encode
 from app.domain.account import AccountKey, AccountSnapshot, LendingPosition
 from app.domain.chain import ZERO_ADDRESS, Address, CallResult, ContractCall, Returned, Reverted
 from app.domain.market import Deployment
+from app.domain.specs import MULTICALL3
 from app.domain.units import WAD
 from app.protocols.abi import uint_word
 from app.protocols.morpho_blue import calls
@@ -134,10 +135,13 @@ class FakeContracts:
     accounts: tuple[AccountSnapshot, ...] = ()
     healthy: Mapping[AccountKey, bool] = field(default_factory=dict)
     asked: list[ContractCall] = field(default_factory=list)
+    timestamp: int = NOW
 
     def __call__(self, call: ContractCall) -> CallResult:
         self.asked.append(call)
         name, data = call.data[:4], call.data[4:]
+        if call == ContractCall(MULTICALL3, calls.BLOCK_TIMESTAMP):
+            return Returned(uint_word(self.timestamp))
         if call.target == DEPLOYMENT.address:
             return self._morpho(name, data)
         for market in self.raw.markets.values():
