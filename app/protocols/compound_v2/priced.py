@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.domain.account import AccountSnapshot
+from app.domain.legs import Factor, Leg
 from app.domain.market import MarketQuote
 from app.domain.risk import Health, Restoration, RiskAssessment, RiskStatus
 from app.domain.specs import chain_spec
@@ -10,6 +11,7 @@ from app.domain.units import BPS, SECONDS_PER_YEAR, WAD
 from app.protocols.base import PricedState, Truth
 from app.protocols.compound_v2.accrual import Accrued
 from app.protocols.compound_v2.assessment import assess, utilization_wad
+from app.protocols.compound_v2.book import basis, make_factors, make_legs
 from app.protocols.compound_v2.legs import add_up, oracle_price, pool_of, read_legs, shown_price, vai_debt
 from app.protocols.compound_v2.raw import CORE_POOL, Listing, unpack_debt
 from app.protocols.compound_v2.records import Confirmation
@@ -91,6 +93,15 @@ class CompoundPrices(PricedState):
         raw_price = oracle_price(price, self._accrued.raw.by_code[market].decimals)
         accrued, stored = (one.with_price(market, raw_price) for one in (self._accrued, self._stored))
         return CompoundPrices(accrued, stored, self._confirmation, self._chain_id)
+
+    def legs(self, snapshot: AccountSnapshot) -> tuple[Leg, ...] | None:
+        return None if self._confirmation.failed else make_legs(self._accrued, snapshot)
+
+    def legs_basis(self) -> object:
+        return self._confirmation.failed, basis(self._accrued)
+
+    def factors(self) -> tuple[Factor, ...]:
+        return make_factors(self._accrued)
 
     def quotes(self) -> tuple[MarketQuote, ...]:
         return tuple(self._quote(listing) for listing in self._accrued.raw.listings)
