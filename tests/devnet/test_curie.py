@@ -248,8 +248,10 @@ def test_the_same_seed_gives_the_same_chain(make_world: WorldFactory) -> None:
     assert len({after_some_life(make_world) for _ in range(2)}) == 1
 
 
-def test_a_world_taken_back_lives_the_same_again(world: World) -> None:
-    snapshot = world.snapshot()
+def test_a_world_taken_back_lives_the_same_again(world: World, life: CurieLife) -> None:
+    snapshot, state = world.snapshot(), life.state
     first = world.run(5)[-1].hash
+    assert life.state != state
     world.revert(snapshot)
+    assert life.state == state
     assert world.run(5)[-1].hash == first
