@@ -19,7 +19,7 @@ from app.api.cursor import MAX_LENGTH, Cursor, make_cursor, read_cursor
 from app.api.decimals import WAD_DECIMALS, decimal
 from app.api.deps import ReadContext, require_block
 from app.api.freshness import as_of_head, as_of_past, least_fresh
-from app.api.heads import ChainAt, Directory, load_directory
+from app.api.heads import ChainAt, Directory, load_directory, with_troubles
 from app.api.problems import CURSOR_EXPIRED, INVALID_PARAMETER, UNAVAILABLE, ApiProblem
 from app.api.schemas import AccountsView, RankedAccountView
 from app.api.schemas_base import Kind
@@ -100,20 +100,16 @@ async def load_accounts_view(
                 directory = await _at_blocks_of(session, context, directory, after)
         if not directory.chains:
             raise ApiProblem(UNAVAILABLE, "no chain is followed yet", {"Retry-After": "5"})
+        directory = await with_troubles(context, directory)
         wanted = [d for d in directory.deployments.values() if filters.wants(d) and d.chain_id in directory.blocks]
-        rankings = {
-            d.id: await ranking_at(context, d, directory.blocks[d.chain_id], is_troubled=d.id in directory.troubles)
-            for d in wanted
-        }
+        rankings = {d.id: await ranking_at(context, d, directory.blocks[d.chain_id]) for d in wanted}
         kinds: dict[str, Kind] = {d.id: context.kind_of(d).value for d in wanted}
         return _page(directory, rankings, kinds, filters, after, limit)
 
     return await restarting(load_once)
 
 
-async def ranking_at(
-    context: ReadContext, deployment: Deployment, block: StoredBlock, *, is_troubled: bool = False
-) -> Ranking:
+async def ranking_at(context: ReadContext, deployment: Deployment, block: StoredBlock) -> Ranking:
     """The ranking of one deployment at a stored block: made once, in a thread, and kept while there is room.
 
     While the deployment is set aside, all of its accounts are unknown.
@@ -123,13 +119,13 @@ async def ranking_at(
     """
 
     async def make() -> Ranking:
-        state = None if is_troubled else await context.state_at(deployment, block)
+        state = await context.state_at(deployment, block)
         async with context.database.read() as session:
             await require_block(session, block)
             accounts = await load_accounts(session, deployment.id, block)
         return await asyncio.to_thread(Ranking, state, accounts)
 
-    return await context.rankings.get((deployment.id, block.id, bytes(block.ref.hash), is_troubled), make)
+    return await context.rankings.get((deployment.id, block.id, bytes(block.ref.hash)), make)
 
 
 def parse_health(text: str | None) -> int | None:

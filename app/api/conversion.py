@@ -30,14 +30,13 @@ async def conversion_of(context: ReadContext, directory: Directory, account: Acc
 
 async def _usd_price(context: ReadContext, directory: Directory, chain_id: ChainId, asset: Address) -> UsdPrice | None:
     """The price of the first deployment, by id, whose oracle has one: always the same one's, so that what is shown
-    moves with a market and never with a change of source. Deployments set aside and perps are not asked."""
+    moves with a market and never with a change of source. Perps are not asked, and of a deployment that is set
+    aside there is no state."""
     block = directory.chains[chain_id].block
     for slug in sorted(directory.deployments):
         deployment = directory.deployments[slug]
         is_lending = deployment.chain_id == chain_id and context.kind_of(deployment) is ProtocolKind.LENDING
-        if block is None or not is_lending or slug in directory.troubles:
-            continue
-        state = await context.state_at(deployment, block)
+        state = await context.state_at(deployment, block) if is_lending and block is not None else None
         price = None if state is None else price_in(state, asset)
         if price is not None:
             return price

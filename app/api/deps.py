@@ -20,7 +20,7 @@ from app.errors import Retryable
 from app.protocols.base import Adapter, ProtocolKind
 from app.store.blocks import StoredBlock, load_block
 from app.store.chains import ChainStatus, load_chains
-from app.store.deployments import load_deployments
+from app.store.deployments import DeploymentTrouble, load_deployments, load_troubles_at
 from app.store.engine import Database, ReadSession
 from app.store.markets import load_markets, load_records
 from app.store.progress import load_unsearched
@@ -68,8 +68,6 @@ class Following:
     statuses: Mapping[int, ChainStatus]
     unsearched: Mapping[int, int]
     """By chain: old blocks still to be searched for accounts."""
-    troubles: Mapping[str, str]
-    """By deployment, those that are set aside because they refuse to be read: why."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,8 @@ class ReadContext:
     find_adapter: FindAdapter
     stream: BlockStream
     states: SingleFlightCache[tuple[str, int, bytes], StateAt | None] = field(init=False)
-    rankings: SingleFlightCache[tuple[str, int, bytes, bool], Ranking] = field(init=False)
+    troubles: SingleFlightCache[tuple[int, bytes], Mapping[str, DeploymentTrouble]] = field(init=False)
+    rankings: SingleFlightCache[tuple[str, int, bytes], Ranking] = field(init=False)
     answers: SingleFlightCache[tuple[object, ...], KeptAnswer] = field(init=False)
     _following: list[tuple[float, Following]] = field(default_factory=list)
     """The newest one and when it was read; or nothing."""
@@ -102,6 +101,7 @@ class ReadContext:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "states", SingleFlightCache(self.options.state_cache_size))
+        object.__setattr__(self, "troubles", SingleFlightCache(self.options.state_cache_size))
         object.__setattr__(self, "rankings", SingleFlightCache(self.options.ranking_cache_accounts, len))
         object.__setattr__(self, "answers", SingleFlightCache(self.options.answer_cache_size))
 
@@ -124,7 +124,7 @@ class ReadContext:
         now = time.monotonic()
         statuses = {status.chain_id: status for status in await load_chains(session)}
         deployments = tuple(await load_deployments(session))
-        following = Following(deployments, statuses, await load_unsearched(session), {})
+        following = Following(deployments, statuses, await load_unsearched(session))
         self._following[:] = [(now, following)]
         return following
 
@@ -147,12 +147,15 @@ class ReadContext:
     async def state_at(self, deployment: Deployment, block: StoredBlock) -> StateAt | None:
         """The deployment's state at a stored block, from memory when it was made before.
 
-        None when nothing of the deployment was stored up to that block. Holds no session of the caller's: it
-        must not be awaited inside one, or requests could wait for connections they hold themselves.
+        None when nothing of the deployment was stored up to that block, and while it was set aside there: what is
+        stored of it is then not of that block. Holds no session of the caller's: it must not be awaited inside one,
+        or requests could wait for connections they hold themselves.
 
         Raises:
             Overtaken: the block is no longer stored.
         """
+        if deployment.id in await self.troubles_at(block):
+            return None
         key = (deployment.id, block.id, bytes(block.ref.hash))
         return await self.states.get(key, lambda: self._load_state(deployment, block))
 
@@ -165,10 +168,26 @@ class ReadContext:
             return None
         return restore_at(self.find_adapter(deployment.protocol), deployment, markets, records, block.ref)
 
+    async def troubles_at(self, block: StoredBlock) -> Mapping[str, DeploymentTrouble]:
+        """The deployments of a chain that were set aside at a stored block, from memory when asked before.
+
+        Like `state_at` it must not be awaited inside a session.
+
+        Raises:
+            Overtaken: the block is no longer stored.
+        """
+        return await self.troubles.get((block.id, bytes(block.ref.hash)), lambda: self._load_troubles(block))
+
+    async def _load_troubles(self, block: StoredBlock) -> Mapping[str, DeploymentTrouble]:
+        async with self.database.read() as session:
+            await require_block(session, block)
+            return await load_troubles_at(session, {block.ref.chain_id: block.id})
+
     async def aclose(self) -> None:
         """Stop what is under way."""
         self.stream.close()
         await self.states.aclose()
+        await self.troubles.aclose()
         await self.rankings.aclose()
         await self.answers.aclose()
 

@@ -335,6 +335,7 @@ STATUS: dict[str, Any] = {
             "stale": False,
             "stale_reason": None,
             "not_ready_reason": None,
+            "troubled_deployments": [],
         }
     ],
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from app.api.deps import Following, ReadContext
 from app.api.freshness import as_of_head, as_of_past
@@ -38,8 +38,8 @@ class Directory:
     """By chain id, ascending: all that are followed, or the one that was asked for."""
     unsearched: int
     """Old blocks of these chains still to be searched for accounts."""
-    troubles: Mapping[str, str]
-    """By deployment, those of these chains that are set aside: why."""
+    troubles: Mapping[str, str] = field(default_factory=dict)
+    """By deployment, those of these chains that are set aside at these blocks: why. Empty until `with_troubles`."""
 
     @property
     def blocks(self) -> dict[int, StoredBlock]:
@@ -114,8 +114,21 @@ def directory_at(
 def _directory(following: Following, chains: Mapping[int, ChainAt]) -> Directory:
     unsearched = sum(following.unsearched.get(chain_id, 0) for chain_id in chains)
     deployments = {d.id: d for d in following.deployments if d.chain_id in chains}
-    troubles = {slug: text for slug, text in following.troubles.items() if slug in deployments}
-    return Directory(deployments, chains, unsearched, troubles)
+    return Directory(deployments, chains, unsearched)
+
+
+async def with_troubles(context: ReadContext, directory: Directory) -> Directory:
+    """The directory, told which of its deployments are set aside at its blocks. Not to be awaited in a session.
+
+    Raises:
+        Overtaken: one of the blocks is no longer stored.
+    """
+    troubles = {}
+    for block in directory.blocks.values():
+        for slug, trouble in (await context.troubles_at(block)).items():
+            if slug in directory.deployments:
+                troubles[slug] = trouble.text
+    return replace(directory, troubles=troubles) if troubles else directory
 
 
 async def load_stored(session: ReadSession, chain_id: int, number: int, head: StoredBlock | None) -> StoredBlock:

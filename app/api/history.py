@@ -27,6 +27,7 @@ from app.domain.chain import Address
 from app.domain.market import Deployment
 from app.store.accounts import AccountMoment, load_account_history, load_change_blocks, load_wallet
 from app.store.blocks import StoredBlock
+from app.store.deployments import load_troubles_at
 from app.store.engine import ReadSession
 from app.store.markets import load_markets, load_records_at
 from app.store.progress import load_first
@@ -168,7 +169,8 @@ async def _load_past(
 async def _load_states(
     context: ReadContext, session: ReadSession, deployment: Deployment, pasts: Sequence[Sequence[AccountMoment]]
 ) -> dict[int, StateAt | None]:
-    """The deployment's state at every block of `pasts`, by the block's id: two queries while no market was added."""
+    """The deployment's state at every block of `pasts`, by the block's id: three queries while no market was added.
+    None at the blocks since which it is set aside."""
     blocks = {moment.block.id: moment.block for past in pasts for moment in past}
     if not blocks:
         return {}
@@ -176,9 +178,13 @@ async def _load_states(
     oldest = await load_markets(session, deployment.id, blocks[min(blocks)])
     newest = await load_markets(session, deployment.id, blocks[max(blocks)])
     adapter = context.find_adapter(deployment.protocol)
+    newest_block = blocks[max(blocks)]
+    troubles = await load_troubles_at(session, {deployment.chain_id: newest_block.id})
+    trouble = troubles.get(deployment.id)
     states: dict[int, StateAt | None] = {}
     for block_id, block in blocks.items():
-        if not records[block_id]:
+        is_aside = trouble is not None and block.ref.number >= trouble.since_block
+        if not records[block_id] or is_aside:
             states[block_id] = None
             continue
         markets = newest if oldest == newest else await load_markets(session, deployment.id, block)

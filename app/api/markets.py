@@ -15,7 +15,7 @@ from app.api.cursor import MAX_LENGTH, make_market_cursor, read_market_cursor
 from app.api.decimals import BPS_DECIMALS, RAY_DECIMALS, decimal, price_age
 from app.api.deps import ReadContext
 from app.api.freshness import least_fresh
-from app.api.heads import Directory, load_directory
+from app.api.heads import Directory, load_directory, with_troubles
 from app.api.problems import UNAVAILABLE, UNKNOWN_DEPLOYMENT, ApiProblem
 from app.api.schemas import MarketsView, MarketView
 from app.api.wallets import ChainIdQuery, Context
@@ -70,8 +70,9 @@ async def load_markets_view(
     async def load_once() -> MarketsView:
         async with context.database.read() as session:
             directory = narrowed(await load_directory(session, context, chain_id), deployment_id)
+        directory = await with_troubles(context, directory)
         page: list[MarketView] = []
-        for slug in sorted(directory.deployments.keys() - directory.troubles.keys()):
+        for slug in sorted(directory.deployments):
             deployment = directory.deployments[slug]
             block = directory.chains[deployment.chain_id].block
             if block is None or len(page) > limit or (after is not None and slug < after[0]):
@@ -110,7 +111,6 @@ def narrowed(directory: Directory, deployment_id: str | None) -> Directory:
     return replace(
         directory,
         deployments={deployment.id: deployment},
-        troubles={slug: text for slug, text in directory.troubles.items() if slug == deployment.id},
         chains={deployment.chain_id: directory.chains[deployment.chain_id]},
     )
 

@@ -59,4 +59,7 @@ def exposition(requests: RequestMetrics, chains: Sequence[ChainStatusView], subs
             value = getattr(chain, field)
             if value is not None:
                 gauge.labels(str(chain.chain_id)).set(value)
+    aside = Gauge("waterline_troubled_deployments", "Deployments set aside, not read.", ["chain"], registry=now)
+    for chain in chains:
+        aside.labels(str(chain.chain_id)).set(len(chain.troubled_deployments))
     return generate_latest(now) + generate_latest(requests.registry) + generate_latest(REGISTRY)

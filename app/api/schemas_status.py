@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from app.api.schemas import TroubledDeployment
 from app.api.schemas_base import AsOf, View
 
 
@@ -30,7 +31,12 @@ class ChainStatusView(View):
     scan_remaining_blocks: int
     stale: bool
     stale_reason: str | None
-    not_ready_reason: str | None = Field(description="Why `ready` is false: stale, or old accounts still being found.")
+    not_ready_reason: str | None = Field(
+        description="Why `ready` is false: stale, a deployment set aside, or old accounts still being found."
+    )
+    troubled_deployments: list[TroubledDeployment] = Field(
+        description="Set aside because they refuse to be read: their accounts are unknown, the others go on."
+    )
 
 
 class StatusView(View):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -9,13 +11,14 @@ from app.api import examples
 from app.api.deps import ReadContext
 from app.api.freshness import as_of_head, least_fresh
 from app.api.metrics import CONTENT_TYPE, exposition
+from app.api.schemas import TroubledDeployment
 from app.api.schemas_base import AsOf
 from app.api.schemas_status import ChainStatusView, HealthView, NotReady, ReadyView, StatusView
 from app.api.wallets import Context
 from app.errors import WaterlineError
 from app.store.blocks import load_head
 from app.store.chains import ChainStatus, load_chains
-from app.store.deployments import load_deployments
+from app.store.deployments import load_deployments, load_troubles
 from app.store.engine import ReadSession
 from app.store.progress import load_deployment_backlogs, load_first
 
@@ -98,7 +101,13 @@ async def load_status_view(context: ReadContext) -> StatusView:
         statuses = {status.chain_id: status for status in await load_chains(session)}
         deployments = await load_deployments(session)
         followed = sorted({*context.options.chain_ids, *statuses, *(d.chain_id for d in deployments)})
-        told = [await _chain(session, chain_id, statuses.get(chain_id), now) for chain_id in followed]
+        troubles = await load_troubles(session, followed)
+        aside = [
+            TroubledDeployment(deployment_id=d.id, chain_id=d.chain_id, name=d.name, trouble=troubles[d.id])
+            for d in deployments
+            if d.id in troubles
+        ]
+        told = [await _chain(session, chain_id, statuses.get(chain_id), aside, now) for chain_id in followed]
     chains = [chain for chain, _ in told]
     required = _required(context, chains)
     return StatusView(
@@ -116,7 +125,7 @@ def _required(context: ReadContext, chains: list[ChainStatusView]) -> list[Chain
 
 
 async def _chain(
-    session: ReadSession, chain_id: int, status: ChainStatus | None, now: int
+    session: ReadSession, chain_id: int, status: ChainStatus | None, aside: Sequence[TroubledDeployment], now: int
 ) -> tuple[ChainStatusView, AsOf]:
     head, first = await load_head(session, chain_id), await load_first(session, chain_id)
     backlog = await load_deployment_backlogs(session, chain_id)
@@ -125,7 +134,8 @@ async def _chain(
     as_of = as_of_head(chain_id, status, head, now)
     unread = sum(each.unread_accounts for each in backlog.values())
     unsearched = sum(each.scan_remaining_blocks for each in backlog.values())
-    not_ready = as_of.stale_reason or _incomplete(unsearched, unread)
+    troubled = [each for each in aside if each.chain_id == chain_id]
+    not_ready = as_of.stale_reason or _set_aside(troubled) or _incomplete(unsearched, unread)
     view = ChainStatusView(
         chain_id=chain_id,
         chain=as_of.chain,
@@ -146,8 +156,16 @@ async def _chain(
         stale=as_of.stale,
         stale_reason=as_of.stale_reason,
         not_ready_reason=not_ready,
+        troubled_deployments=troubled,
     )
     return view, as_of
+
+
+def _set_aside(troubled: Sequence[TroubledDeployment]) -> str | None:
+    """Why a chain some of whose deployments are not read is not ready: a wallet may have accounts there."""
+    if not troubled:
+        return None
+    return "not read: " + "; ".join(f"{each.deployment_id}: {each.trouble}" for each in troubled)
 
 
 def _incomplete(unsearched: int, unread: int) -> str | None:

@@ -15,7 +15,7 @@ from app.api.conversion import conversion_of
 from app.api.decimals import WAD_DECIMALS
 from app.api.deps import KeptAnswer, ReadContext, context_of
 from app.api.freshness import least_fresh
-from app.api.heads import Directory, directory_at, load_directory, wanted_chains
+from app.api.heads import Directory, directory_at, load_directory, wanted_chains, with_troubles
 from app.api.problems import INVALID_ADDRESS, INVALID_PARAMETER, UNAVAILABLE, ApiProblem
 from app.api.render import account_view, totals_view
 from app.api.schemas import WalletView
@@ -117,6 +117,7 @@ async def _load(
         if not directory.chains:
             raise ApiProblem(UNAVAILABLE, "no chain is followed yet", {"Retry-After": "5"})
         context.require_followed(directory.deployments, accounts)
+        directory = await with_troubles(context, directory)
         assessed = [await _assess(context, directory, account, target) for account in accounts]
         conversions = {each.key: await conversion_of(context, directory, each) for each in assessed}
         return KeptAnswer(_wallet_view(address, directory, assessed, conversions))
@@ -173,7 +174,7 @@ async def _assess(
 ) -> AccountAssessment:
     deployment = directory.deployments[account.key.deployment_id]
     block, trouble = directory.chains[deployment.chain_id].block, directory.troubles.get(deployment.id)
-    state = None if block is None or trouble is not None else await context.state_at(deployment, block)
+    state = None if block is None else await context.state_at(deployment, block)
     return assess_account(context.kind_of(deployment), state, account, target_health_wad, trouble)
 
 

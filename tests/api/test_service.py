@@ -81,6 +81,41 @@ async def test_markets_are_those_of_every_deployment_or_of_one_chain(site: Site)
     assert ({m["deployment_id"] for m in base["items"]}, base["as_of"]["block_number"]) == ({"pond-base"}, 9)
 
 
+async def test_markets_come_in_pages_that_leave_out_and_repeat_nothing(site: Site) -> None:
+    ponds = ["pond-a", "pond-b", "pond-c"]
+    await site.register(*(pond_deployment(id=pond) for pond in ponds))
+    for number, pond in enumerate(ponds, 1):
+        await site.commit(number, records=pond_records(pond), deployment_id=pond)
+    whole = (await site.get("/v1/markets")).json()
+    assert (len(whole["items"]), whole["next_cursor"]) == (6, None)
+    for limit in (1, 2, 4, 5, 6):
+        items, cursor = [], None
+        while True:
+            page = (await site.get("/v1/markets", limit=limit, cursor=cursor)).json()
+            items += page["items"]
+            assert len(page["items"]) <= limit
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        assert [(m["deployment_id"], m["market"]) for m in items] == [
+            (m["deployment_id"], m["market"]) for m in whole["items"]
+        ]
+
+
+async def test_a_cursor_of_markets_is_for_its_own_listing(site: Site) -> None:
+    await site.register()
+    await site.commit(1)
+    cursor = (await site.get("/v1/markets", limit=1)).json()["next_cursor"]
+    for path, parameters in (
+        ("/v1/markets", {"chain_id": DEVNET, "cursor": cursor}),
+        ("/v1/markets", {"cursor": "abc"}),
+        ("/v1/accounts", {"cursor": cursor}),
+    ):
+        answer = await site.get(path, **parameters)
+        assert (answer.status_code, answer.json()["type"]) == (400, "/problems/invalid-cursor")
+    assert (await site.get("/v1/markets", limit=501)).status_code == 422
+
+
 async def test_status_tells_all_of_a_chain(site: Site) -> None:
     await site.register()
     await site.commit(3)
@@ -114,6 +149,7 @@ async def test_status_tells_all_of_a_chain(site: Site) -> None:
                 "stale": False,
                 "stale_reason": None,
                 "not_ready_reason": None,
+                "troubled_deployments": [],
             }
         ],
     }

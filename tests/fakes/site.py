@@ -17,10 +17,11 @@ from app.domain.chain import Address, BlockRef, Hash32
 from app.domain.market import Deployment, MarketRecord
 from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above
 from app.store.chains import ChainStatus, observe
-from app.store.deployments import register_deployments
+from app.store.deployments import DeploymentTrouble, note_trouble, register_deployments
 from app.store.engine import Database
 from app.store.scans import queue_due
-from tests.fakes.pond import find_pond, pond_deployment, pond_markets, pond_records
+from tests.fakes.perp import find_fake, tide_markets, tide_records
+from tests.fakes.pond import pond_deployment, pond_markets, pond_records
 
 DEVNET = 31337
 EPOCH = 1_700_000_000
@@ -77,6 +78,30 @@ class Site:
         self.now = max(self.now, ref.timestamp)
         return block
 
+    async def commit_tide(
+        self,
+        number: int,
+        accounts: Sequence[AccountState] = (),
+        *,
+        chain_id: int = DEVNET,
+        deployment_id: str = "tide-devnet",
+        **records: object,
+    ) -> StoredBlock:
+        """Commit a block with the perp exchange's markets and the records these values make."""
+        ref = block_ref(number, chain_id=chain_id)
+        stored = tide_records(deployment_id, **records)  # type: ignore[arg-type]
+        async with self.database.write() as session:
+            block = await commit_batch(session, BlockBatch(ref, tide_markets(deployment_id), stored, tuple(accounts)))
+        await self.observe(number, chain_id=chain_id)
+        self.now = max(self.now, ref.timestamp)
+        return block
+
+    async def set_aside(self, block: StoredBlock, trouble: str | None, deployment_id: str = "pond-devnet") -> None:
+        """Note with a block that a deployment is not read from there on; None: that it is again."""
+        found = None if trouble is None else DeploymentTrouble(trouble, block.ref.number)
+        async with self.database.write() as session:
+            await note_trouble(session, deployment_id, block.id, found)
+
     async def observe(self, number: int | None = None, *, chain_id: int = DEVNET, **overrides: object) -> None:
         """Write the chain's status as its indexer would, now."""
         at = EPOCH + (number or 0)
@@ -111,7 +136,7 @@ class Site:
 def open_site(database: Database, options: ApiOptions | None = None) -> Site:
     """A site whose clock is `site.now`."""
     site: Site
-    app = create_app(database, options, clock=lambda: site.now, find_adapter=find_pond)
+    app = create_app(database, options, clock=lambda: site.now, find_adapter=find_fake)
     transport = httpx.ASGITransport(app=app)
     site = Site(database, app, httpx.AsyncClient(transport=transport, base_url="http://waterline.test"))
     return site
