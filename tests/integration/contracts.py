@@ -4,12 +4,13 @@ comparison. Interest is accrued by the contracts, in the same eth_call, before t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from app.domain.chain import Address, ContractCall, Returned
 from devnet import pool
 from devnet.codec import call_data, wallet_call_data, words
+from devnet.curie_life import CurieLife
 from devnet.morpho_blue import PARAMS, MorphoLife
 from devnet.venus_life import VenusLife
 from devnet.world import World
@@ -28,6 +29,11 @@ class Word:
     supplied: Mapping[Address, int]
     """Assets by token, interest included; nothing that is 0."""
     borrowed: Mapping[Address, int]
+    perps: Mapping[Address, tuple[int, int]] = field(default_factory=dict)
+    """Size (above 0 long) and pending funding (above 0 owed) by base token, 18 decimals."""
+    equity: int | None = None
+    """Perps: account value and maintenance requirement, 18 decimals."""
+    requirement: int | None = None
 
 
 def words_of(world: World, wallets: Sequence[Address]) -> dict[AccountName, Word]:
@@ -93,10 +99,35 @@ def _morpho(world: World, deployment_id: str, wallets: Sequence[Address]) -> Ite
         yield (deployment_id, wallet, f"0x{market.id.hex()}"), Word(liquidatable, supplied, owing)
 
 
+def _curie(world: World, deployment_id: str, wallets: Sequence[Address]) -> Iterator[tuple[AccountName, Word]]:
+    """Account value, requirement, sizes and funding, and whether a liquidation is let through."""
+    life = world.neighbours["perp-curie"]
+    assert isinstance(life, CurieLife)
+    curie = life.curie
+    for wallet, view in zip(wallets, life.accounts(wallets), strict=True):
+        assert view is not None, "no pool is too young here"
+        short = view.is_below_requirement
+        assert short == (life.verdict(wallet).word == "liquidatable"), f"{wallet}: margin and liquidation disagree"
+        posted = (curie.settlement.address, view.balance_raw), (curie.collateral.address, view.collateral_raw)
+        perps = {curie.markets[name].base: (one.size, one.pending_funding) for name, one in view.positions.items()}
+        yield (
+            (deployment_id, wallet, ""),
+            Word(
+                liquidatable=short,
+                supplied=_held((asset, max(0, amount)) for asset, amount in posted),
+                borrowed=_held((asset, max(0, -amount)) for asset, amount in posted),
+                perps={base: one for base, one in perps.items() if one[0]},
+                equity=view.account_value,
+                requirement=view.requirement,
+            ),
+        )
+
+
 _BY_PROTOCOL: Mapping[str, Callable[[World, str, Sequence[Address]], Iterable[tuple[AccountName, Word]]]] = {
     "aave-v3": _aave,
     "compound-v2": _venus,
     "morpho-blue": _morpho,
+    "perp-curie": _curie,
 }
 
 

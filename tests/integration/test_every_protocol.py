@@ -12,6 +12,7 @@ import os
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ class Comparison:
                     self._compare(name, shown.pop(name, None), word)
             assert not shown, f"{to_checksum(wallet)}: accounts that no contract knows"
 
-    def _compare(self, name: AccountName, shown: dict[str, object] | None, word: Word) -> None:
+    def _compare(self, name: AccountName, shown: dict[str, Any] | None, word: Word) -> None:
         where = f"block {self._world.block_number}, {name[0]}, {to_checksum(name[1])} {name[2]}"
         if shown is None:
             assert (word.supplied, word.borrowed) == ({}, {}), f"{where}: not shown at all"
@@ -97,6 +98,8 @@ class Comparison:
         assert (shown["status"] == "liquidatable") is word.liquidatable, where
         supplied, borrowed = _amounts(shown, "supplied"), _amounts(shown, "borrowed")
         assert (supplied, borrowed) == (word.supplied, word.borrowed), where
+        if word.equity is not None:
+            _compare_margin(shown, word, where)
         self.answers[name[0], str(shown["status"])] += 1
 
     async def _require_complete(self, state: StateAt, block: StoredBlock, known: set[AccountKey]) -> None:
@@ -113,7 +116,21 @@ class Comparison:
         await self._reader.aclose()
 
 
-def _amounts(shown: dict[str, object], side: str) -> dict[Address, int]:
+def _compare_margin(shown: dict[str, Any], word: Word, where: str) -> None:
+    """Equity, requirement, sizes and funding of a perp account."""
+    margin, perps = shown["margin"], shown["perps"]
+    stated = {
+        Address.from_hex(perp["market"]): (parse_units(perp["size"], 18), parse_units(perp["pending_funding"], 18))
+        for perp in perps
+    }
+    assert stated == word.perps, where
+    assert (parse_units(margin["equity"], 18), parse_units(margin["requirement"], 18)) == (
+        word.equity,
+        word.requirement,
+    ), where
+
+
+def _amounts(shown: dict[str, Any], side: str) -> dict[Address, int]:
     """Assets by token that an account of the API's answer shows on one side."""
     found: Counter[Address] = Counter()
     positions = shown["positions"]
