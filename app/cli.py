@@ -8,18 +8,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from app.domain.specs import chain_spec
 from app.errors import Fatal, Refused, WaterlineError
 from app.settings import Settings, load_settings
 from app.supervisor import EXIT_FATAL, EXIT_REFUSED
+
+if TYPE_CHECKING:
+    from app.api.schemas_protocols import KnownDeploymentView, ProtocolsView
 
 app = typer.Typer(
     name="waterline",
@@ -155,27 +159,90 @@ def devnet(
     )
 
 
-@app.command()
-def protocols() -> None:
-    """List every deployment this installation knows: where it is, and from which block it is followed.
-
-    Those marked "if named" are followed only when DEPLOYMENTS names them: they are known, but not yet tried on their
-    real chain to the standard of the others.
-    """
+@app.command(
+    help="List every known deployment, chain by chain, and what the answers about each protocol are worth.\n\n"
+    "Those on request are followed only when DEPLOYMENTS names them; a note below the tables says why.\n\n"
+    "exact: equal to the contract's own answer, and how that is proven. calibrated: rules chosen by comparison with "
+    "the contract while following. approximate: right under an assumption, which is stated. not modelled: left out."
+)
+def protocols(
+    chain: Annotated[int | None, typer.Option(help="Only deployments on the chain of this id, e.g. 8453.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Only this protocol, by its slug, e.g. aave-v3.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what /v1/protocols answers.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the lists of docs/protocols.md.")] = False,
+) -> None:
+    """What is known, and what is said of it."""
     settings = load_settings()
     from app import wiring
+    from app.api.protocols import markdown, protocols_view
+    from app.protocols.registry import adapters
 
-    table = Table(title="Deployments", header_style="bold")
-    for column in ("id", "chain", "from block"):
-        table.add_column(column, justify="right" if column == "from block" else "left", no_wrap=True)
-    table.add_column("followed", no_wrap=True)
-    table.add_column("contract", overflow="fold")
-    for deployment in wiring.known_deployments(settings):
-        chain = f"{chain_spec(deployment.chain_id).name} ({deployment.chain_id})"
-        start = f"{deployment.start_block:,}" if deployment.start_block else "genesis"
-        followed = "if named" if deployment.on_request else "yes"
-        table.add_row(deployment.id, chain, start, followed, str(deployment.address))
-    console.print(table)
+    known = wiring.registered_deployments(settings)
+    _check_known("--protocol", protocol, sorted(adapters()))
+    _check_known("--chain", chain, sorted({one.chain_id for one in known}))
+    chosen = [one for one in known if chain in (None, one.chain_id) and protocol in (None, one.protocol)]
+    there = {one.protocol for one in chosen}
+    shown = [a for slug, a in adapters().items() if protocol in (None, slug) and (chain is None or slug in there)]
+    view = protocols_view(shown, chosen)
+    if as_json:
+        typer.echo(view.model_dump_json(indent=2))
+    elif as_markdown:
+        typer.echo(markdown(view))
+    else:
+        _print_deployments(view, {one.id for one in known if wiring.is_followed(settings, one)})
+        _print_coverage(view)
+
+
+def _check_known(option: str, given: int | str | None, known: Sequence[int | str]) -> None:
+    """Refuse an option whose value nothing is known of, with those there are."""
+    if given is not None and given not in known:
+        raise Refused(f"{option} {given}: unknown; there are: {', '.join(map(str, known))}")
+
+
+def _print_deployments(view: ProtocolsView, followed: set[str]) -> None:
+    """One table a chain; below them, why some are followed on request only."""
+    notes: dict[str, str] = {}
+    by_chain: dict[tuple[int, str], list[tuple[str, KnownDeploymentView]]] = {}
+    for protocol in view.items:
+        for one in protocol.deployments:
+            by_chain.setdefault((one.chain_id, one.chain), []).append((protocol.name, one))
+    for (chain_id, chain), deployments in sorted(by_chain.items()):
+        table = Table(
+            title=f"{chain} ({chain_id})", title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False
+        )
+        for column in ("id", "protocol", "followed", "from block", "name", "contract"):
+            fold = column in ("name", "contract")
+            table.add_column(
+                column, justify="right" if column == "from block" else "left", no_wrap=not fold, overflow="fold"
+            )
+        for protocol_name, one in deployments:
+            how = "yes"
+            if one.id not in followed:
+                reason = one.on_request_reason or "DEPLOYMENTS does not name it"
+                how = f"on request [{notes.setdefault(reason, chr(ord('a') + len(notes)))}]"
+            start = f"{one.start_block:,}" if one.start_block else "genesis"
+            table.add_row(one.id, protocol_name, escape(how), start, one.name, one.address)
+        console.print(table)
+    for reason, letter in notes.items():
+        console.print(f"[{letter}] {reason}", markup=False, highlight=False)
+
+
+def _print_coverage(view: ProtocolsView) -> None:
+    """What the answers about each protocol are worth."""
+    for protocol in view.items:
+        table = Table(
+            title=f"{protocol.name}: what the answers are worth",
+            title_justify="left",
+            show_header=False,
+            box=SIMPLE_HEAD,
+        )
+        table.add_column(no_wrap=True, style="bold")
+        table.add_column(overflow="fold")
+        for worth, sentences in protocol.coverage.model_dump().items():
+            for sentence in sentences:
+                table.add_row(worth.replace("_", " ") if sentence is sentences[0] else "", escape(sentence))
+        console.print()
+        console.print(table, highlight=False)
 
 
 @app.command()

@@ -45,6 +45,19 @@ def known_deployments(settings: Settings) -> list[Deployment]:
     Raises:
         Refused: an id is unknown or taken twice, or a protocol has no adapter.
     """
+    by_id = {deployment.id: deployment for deployment in registered_deployments(settings)}
+    unknown = set(settings.deployments) - set(by_id)
+    if unknown:
+        raise Refused(f"DEPLOYMENTS: unknown: {', '.join(sorted(unknown))}; see `waterline protocols`")
+    return [deployment for id, deployment in by_id.items() if not settings.deployments or id in settings.deployments]
+
+
+def registered_deployments(settings: Settings) -> list[Deployment]:
+    """Every deployment of every adapter and of DEPLOYMENTS_FILE, by chain and id, whatever DEPLOYMENTS says.
+
+    Raises:
+        Refused: an id is taken twice, or a protocol has no adapter.
+    """
     built_in = [deployment for adapter in adapters().values() for deployment in adapter.deployments()]
     by_id: dict[str, Deployment] = {}
     for deployment in (*built_in, *settings.extra_deployments):
@@ -54,11 +67,13 @@ def known_deployments(settings: Settings) -> list[Deployment]:
             names = ", ".join(sorted(adapters()))
             raise Refused(f"DEPLOYMENTS_FILE: {deployment.id}: no protocol {deployment.protocol!r}; there are: {names}")
         by_id[deployment.id] = deployment
-    unknown = set(settings.deployments) - set(by_id)
-    if unknown:
-        raise Refused(f"DEPLOYMENTS: unknown: {', '.join(sorted(unknown))}; see `waterline protocols`")
-    chosen = set(settings.deployments or by_id)
-    return sorted((by_id[one] for one in chosen), key=lambda deployment: (deployment.chain_id, deployment.id))
+    return sorted(by_id.values(), key=lambda deployment: (deployment.chain_id, deployment.id))
+
+
+def is_followed(settings: Settings, deployment: Deployment) -> bool:
+    """Whether these settings follow a registered deployment as soon as its chain has a node: DEPLOYMENTS names it, or
+    names none and it is not followed on request only."""
+    return deployment.id in settings.deployments if settings.deployments else not deployment.on_request
 
 
 def followed_deployments(settings: Settings, chain_id: int) -> list[Deployment]:
@@ -71,7 +86,7 @@ def followed_deployments(settings: Settings, chain_id: int) -> list[Deployment]:
     found = [
         deployment
         for deployment in known_deployments(settings)
-        if deployment.chain_id == chain_id and (settings.deployments or not deployment.on_request)
+        if deployment.chain_id == chain_id and is_followed(settings, deployment)
     ]
     if not found:
         raise Refused(f"RPC_URL_{chain_id}: no deployment is known on chain {chain_id}; see `waterline protocols`")

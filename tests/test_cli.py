@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -36,11 +37,40 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
         assert command in done.stdout
 
 
-def test_protocols_lists_the_real_markets(tmp_path: Path) -> None:
+def test_protocols_lists_the_real_markets_and_what_is_said_of_them(tmp_path: Path) -> None:
     done = waterline("protocols", folder=tmp_path)
     assert done.returncode == 0
-    assert "aave-v3-arbitrum" in done.stdout
-    assert "0x794a61358d6845594f94dc1db02a252b5b4814ad" in done.stdout
+    lines = done.stdout.splitlines()
+    (arbitrum,) = (line for line in lines if " aave-v3-arbitrum " in line)
+    assert all(cell in arbitrum for cell in (" yes ", "7,742,429", "0x794a61358D6845594F94dc1DB02A252b5b4814aD"))
+    (venus,) = (line for line in lines if " venus-core-bnb " in line)
+    assert "on request [" in venus
+    (why,) = (line for line in lines if line.startswith(f"[{venus.partition('[')[2][0]}] "))
+    assert why.endswith("not yet followed on its own")
+    for word in ("exact", "calibrated", "approximate", "not modelled", "getUserAccountData"):
+        assert word in done.stdout
+
+
+def test_protocols_shows_one_chain_or_one_protocol_and_refuses_those_it_does_not_know(tmp_path: Path) -> None:
+    done = waterline("protocols", "--chain", "43114", "--protocol", "aave-v3", "--json", folder=tmp_path)
+    (protocol,) = json.loads(done.stdout)["items"]
+    (deployment,) = protocol["deployments"]
+    assert (deployment["id"], deployment["followed_by_default"]) == ("aave-v3-avalanche", True)
+    assert "aave-address-book" in deployment["source"]
+    assert protocol["coverage"]["exact"]
+    for option, value, there in (("--chain", "5", "42161"), ("--protocol", "bank", "aave-v3")):
+        refused = waterline("protocols", option, value, folder=tmp_path)
+        assert refused.returncode == 2
+        assert f"{option} {value}: unknown" in refused.stderr
+        assert there in refused.stderr
+
+
+def test_protocols_lists_also_what_deployments_leaves_out_and_says_so(tmp_path: Path) -> None:
+    done = waterline("protocols", "--chain", "43114", folder=tmp_path, DEPLOYMENTS="benqi-avalanche")
+    lines = done.stdout.splitlines()
+    assert [" yes " in line for line in lines if " benqi-avalanche " in line] == [True]
+    assert ["on request" in line for line in lines if " aave-v3-avalanche " in line] == [True]
+    assert any(line.endswith("] DEPLOYMENTS does not name it") for line in lines)
 
 
 @pytest.mark.parametrize(

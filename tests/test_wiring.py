@@ -9,7 +9,7 @@ import pytest
 
 from app.errors import Refused
 from app.settings import Settings, load_settings
-from app.wiring import followed_deployments, known_deployments
+from app.wiring import followed_deployments, is_followed, known_deployments, registered_deployments
 
 MINE = {
     "id": "mine",
@@ -69,3 +69,14 @@ def test_what_is_followed_on_request_only_has_to_be_named(tmp_path: Path) -> Non
     assert "compound-v2-ethereum" not in by_default
     named = settings_with(tmp_path, DEPLOYMENTS="compound-v2-ethereum", **chain)
     assert {deployment.id for deployment in followed_deployments(named, 1)} == {"compound-v2-ethereum"}
+
+
+def test_what_is_registered_does_not_depend_on_what_is_chosen(tmp_path: Path) -> None:
+    plain, choosing = settings_with(tmp_path, MINE), settings_with(tmp_path, MINE, DEPLOYMENTS="venus-core-bnb")
+    registered = registered_deployments(choosing)
+    assert registered == registered_deployments(plain)
+    assert [(one.chain_id, one.id) for one in registered] == sorted((one.chain_id, one.id) for one in registered)
+    assert {one.id for one in registered if is_followed(choosing, one)} == {"venus-core-bnb"}
+    by_default = {one.id for one in registered if is_followed(plain, one)}
+    assert {"mine", "aave-v3-base"} <= by_default
+    assert "venus-core-bnb" not in by_default

@@ -1,4 +1,4 @@
-"""/v1/deployments: what is followed, how far that has come, and how many accounts it has."""
+"""/v1/deployments: what is followed, how far that has come, how many accounts it has. /v1/protocols: what could be."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from app.api.answers import answer, restarting
 from app.api.deps import ReadContext
 from app.api.freshness import least_fresh
 from app.api.heads import ChainAt, load_directory
+from app.api.protocols import protocols_view
 from app.api.schemas import DeploymentsView, DeploymentView, StatusCounts
+from app.api.schemas_protocols import ProtocolsView
 from app.api.wallets import ChainIdQuery, Context
 from app.domain.market import Deployment
 from app.domain.risk import RiskStatus
+from app.protocols.registry import adapters
 from app.store.progress import DeploymentBacklog, load_deployment_backlogs
 
 router = APIRouter(tags=["deployments"])
@@ -32,6 +35,19 @@ async def get_deployments(request: Request, context: Context, chain_id: ChainIdQ
     view = await load_deployments_view(context, chain_id=chain_id)
     progress = [(each.scan_remaining_blocks, each.pending_reads) for each in view.items]
     return answer(request, view, [each.as_of for each in view.items], volatile=progress)
+
+
+@router.get(
+    "/v1/protocols",
+    response_model=ProtocolsView,
+    responses=examples.responses(examples.PROTOCOLS),
+    summary="Every protocol, what its answers are worth, and the deployments built in",
+)
+async def get_protocols(request: Request) -> Response:
+    """What is exact, compared while following, approximate or left out; and which deployments can be followed."""
+    known = [deployment for adapter in adapters().values() for deployment in adapter.deployments()]
+    view = protocols_view(adapters().values(), known)
+    return answer(request, view, (), volatile=view)
 
 
 async def load_deployments_view(context: ReadContext, *, chain_id: int | None = None) -> DeploymentsView:
@@ -62,6 +78,7 @@ async def _deployment(
     context: ReadContext, deployment: Deployment, chain: ChainAt, backlog: DeploymentBacklog
 ) -> DeploymentView:
     state = counts = None
+    built_in = context.find_adapter(deployment.protocol).deployments()
     if chain.block is not None:
         state = await context.state_at(deployment, chain.block)
         counts = (await ranking_at(context, deployment, chain.block)).counts
@@ -73,6 +90,7 @@ async def _deployment(
         name=deployment.name,
         address=to_checksum(deployment.address),
         start_block=deployment.start_block,
+        source=next((known.source or None for known in built_in if known.id == deployment.id), None),
         value_currency=None if state is None else state.state.value_currency,
         rules="unknown" if state is None else "confirmed" if samples else "unconfirmed",
         rules_samples=samples,
