@@ -60,7 +60,7 @@ class AavePrices(PricedState):
             return Health(_NO_DEBT, None, collateral, 0, 0)
         factor = health_factor_wad(self._rules, collateral, debt, weighted)
         status = _LIQUIDATABLE if factor < WAD else _HEALTHY
-        return _make_tuple(Health, (status, factor, collateral, debt, utilization_wad(debt, weighted)))
+        return _make_tuple(Health, (status, factor, collateral, debt, utilization_wad(debt, weighted), None))
 
     def assess(self, snapshot: AccountSnapshot) -> RiskAssessment:
         return assess(self._accrued, self._confirmation, snapshot)
