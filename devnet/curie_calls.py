@@ -74,6 +74,21 @@ def liquidate(curie: Curie, trader: Address, market: CurieMarket) -> ContractCal
     return ContractCall(curie.clearing_house, call_data("liquidate(address,address)", trader, market.base))
 
 
+def pause_market(market: CurieMarket) -> ContractCall:
+    """By the admin, for good: no more trades, and positions count at the index price of the last quarter of an hour."""
+    return ContractCall(market.base, call_data("pause()"))
+
+
+def close_market(market: CurieMarket, price: int) -> ContractCall:
+    """By the admin, once paused: positions count at this price (WAD) for ever."""
+    return ContractCall(market.base, call_data("close(uint256)", price))
+
+
+def quit_market(curie: Curie, trader: Address, market: CurieMarket) -> ContractCall:
+    """By anybody, once closed: settle a position at the closed price."""
+    return ContractCall(curie.clearing_house, call_data("quitMarket(address,address)", trader, market.base))
+
+
 def tick_of(price: float) -> int:
     """The tick a price (quote per base) lies in."""
     return math.floor(math.log(price) / math.log(1.0001))

@@ -186,14 +186,16 @@ class CurieLife:
             for to, data in (
                 (market.pool, call_data("slot0()")),
                 (market.base, call_data("getIndexPrice(uint256)", 0)),
+                (market.base, call_data("isOpen()")),
             )
         ]
         answers = self._chain.read(asked)
-        for (name, market), pool, index in zip(markets.items(), answers[::2], answers[1::2], strict=True):
+        rows = zip(markets.items(), answers[::3], answers[1::3], answers[2::3], strict=True)
+        for (name, market), pool, index, is_open in rows:
             if self._rng.random() < MOOD_CHANCE:
                 self._moods[name] = self._rng.randint(-MOOD_TICKS, MOOD_TICKS)
             share = self._rng.uniform(0.3, 1)
-            if not (isinstance(pool, Returned) and isinstance(index, Returned)):
+            if not (isinstance(pool, Returned) and isinstance(index, Returned) and any(is_open.data)):
                 continue
             now = tick_in(pool.data)
             gap = calls.tick_of(words(index.data)[0] / calls.WAD) + self._moods[name] - now

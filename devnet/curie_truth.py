@@ -15,7 +15,7 @@ from devnet.liquidator import Verdict
 
 _ENOUGH_ACCOUNT_VALUE = call_data("Error(string)", "CH_EAV")
 _NO_EXCESS_ORDERS = call_data("Error(string)", "CH_NEXO")
-_NO_POSITION = call_data("Error(string)", "CH_PSZ")
+_ERROR_STRING = _NO_EXCESS_ORDERS[:4]
 _SPOT_SECONDS = 15
 
 
@@ -125,6 +125,7 @@ def read_prices(chain: DevChain, curie: Curie, market: CurieMarket, block_number
 def verdict(chain: DevChain, curie: Curie, wallet: Address, block_number: int | None = None) -> Verdict:
     """Whether the contract would let this account be liquidated at one block, by trying it.
 
+    Every market the account is in is tried until one gives the word: the others may be paused or hold no position.
     Whoever has open orders has them cancelled in the same try: the contract lets nobody be liquidated before, and
     cancels only the orders of accounts whose margin is short. Multicall3 is who tries: it has margin enough.
     """
@@ -145,8 +146,6 @@ def verdict(chain: DevChain, curie: Curie, wallet: Address, block_number: int | 
         if data == _ENOUGH_ACCOUNT_VALUE or any(said == _NO_EXCESS_ORDERS for _, said in cancelled):
             return Verdict("healthy", "CH_EAV" if data == _ENOUGH_ACCOUNT_VALUE else "CH_NEXO")
         refusal = Verdict("refused", _reason(data))
-        if data != _NO_POSITION:
-            break
     return refusal
 
 
@@ -211,5 +210,4 @@ def _signed(data: bytes) -> int:
 
 
 def _reason(data: bytes) -> str:
-    is_text = data[:4] == _NO_POSITION[:4]
-    return str(decoded("(string)", data[4:])[0]) if is_text else "0x" + data.hex()
+    return str(decoded("(string)", data[4:])[0]) if data[:4] == _ERROR_STRING else "0x" + data.hex()

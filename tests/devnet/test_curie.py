@@ -9,6 +9,8 @@ import pytest
 
 from app.domain.chain import Address, ContractCall, Hash32
 from app.errors import Fatal
+from devnet import curie_calls
+from devnet.assets import ADMIN
 from devnet.codec import address_in, call_data, words
 from devnet.curie import COLLATERAL_RATIO, TWAP_SECONDS, Curie
 from devnet.curie_life import CurieLife
@@ -234,6 +236,19 @@ def test_a_premium_makes_funding(world: World, life: CurieLife) -> None:
     hourly = after.size * life.prices("vETH").premium // WAD // 24
     assert hourly > 0
     assert abs(after.pending_funding - before - hourly) < hourly // 20
+
+
+def test_life_and_verdicts_go_on_beside_a_paused_and_a_closed_market(world: World, life: CurieLife) -> None:
+    market, wallet = life.curie.markets["vBTC"], life.plans_of_kind("both")[0].wallet
+    life.move_mark("vETH", life.prices("vETH").mark * 60 // 100)
+    world.execute(ADMIN, curie_calls.pause_market(market))
+    assert life.verdict(wallet).word == "liquidatable"  # in the other market
+    short = next(p for p in life.plans_of_kind("long") + life.plans_of_kind("short") if p.market == market)
+    assert life.verdict(short.wallet).reason == "CH_MNO"
+    assert not any(label.startswith("perp push vBTC") for step in world.run(4) for label in step.refused)
+    world.execute(ADMIN, curie_calls.close_market(market, 60_000 * WAD))
+    world.execute(wallet, curie_calls.quit_market(life.curie, wallet, market))
+    assert list(view_of(life, wallet).positions) in ([], ["vETH"])
 
 
 def after_some_life(make_world: WorldFactory) -> Hash32:
