@@ -29,7 +29,7 @@ class _Testimony:
     size: int
     last_growth: int
     told: Bounds | None
-    """None for who has orders: his payment is not by his size alone."""
+    """None for who has nothing here, and for who has orders: his payment is not by his size alone."""
 
 
 def read_moving(raw: Raw, holders: Mapping[str, Sequence[Address]]) -> ReadPlan[Raw]:
@@ -81,15 +81,18 @@ class _MarketQuestions:
 
     def decode(self) -> PerpMarket:
         mark, premium = self._moved()
-        found = [testimony for wallet in self._asked if (testimony := self._testimony(wallet)) is not None]
-        witnesses = sorted((t for t in found if t.told is not None), key=lambda t: (-abs(t.size), t.wallet))
+        answers = {wallet: self._testimony(wallet) for wallet in self._asked}
+        found = [testimony for testimony in answers.values() if testimony is not None]
+        telling = sorted((t for t in found if t.told is not None), key=lambda t: (-abs(t.size), t.wallet))
+        silent = (wallet for wallet in self.market.witnesses if answers[wallet] is None)
+        witnesses = (*(testimony.wallet for testimony in telling), *silent)
         anchors = (*_earlier(self.market.growth), *(testimony.last_growth for testimony in found))
         return replace(
             self.market,
             mark_price=mark,
             premium_x96=premium,
-            growth=find_growth([t.told for t in witnesses if t.told is not None], premium, anchors),
-            witnesses=tuple(testimony.wallet for testimony in witnesses[:MOST_WITNESSES]),
+            growth=find_growth([t.told for t in telling if t.told is not None], premium, anchors),
+            witnesses=witnesses[:MOST_WITNESSES],
         )
 
     def _moved(self) -> tuple[int | None, int | None]:
@@ -102,14 +105,12 @@ class _MarketQuestions:
         return mark, premium_x96(market, index, self._terms.max_funding_rate)
 
     def _testimony(self, wallet: Address) -> _Testimony | None:
-        """None of who could not be asked about, or has nothing here."""
+        """None of who could not be asked about: he stays a witness, and is asked again."""
         info, orders, pending = (self._round[ticket] for ticket in self._asked[wallet])
         words, ids, paid = decode_words(info, _INFO_WORDS), decode_array(orders), decode_int(pending)
         if words is None or ids is None or paid is None:
             return None
         size, _, last = map(signed, words)
-        if not size and not ids:
-            return None
         return _Testimony(wallet, size, last, bounds(size, last, paid) if size and not ids else None)
 
 
