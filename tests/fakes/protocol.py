@@ -2,8 +2,9 @@
 
 Contracts speak a private dialect: calldata is a word such as `held` followed by 20-byte arguments, answers are
 32-byte words. What matters is kept from the real ones: markets appear while the chain runs and emit from their own
-addresses, a holding can exist without any flag, reads can revert, interest accrues between events, and the
-contract rounds in one of two ways that only a comparison can tell apart.
+addresses, a holding can exist without any flag, reads can revert, interest accrues between events, the contract
+rounds in one of two ways that only a comparison can tell apart, some holdings drift without anybody's doing, others
+can be shifted without a log (only a count of all changes gives it away), and the pool can stop answering as itself.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ REPRICED_RULES = Hash32(b"rules".ljust(32, b"\0"))
 TOPICS = frozenset({MOVED, LISTED, REPRICED_RULES})
 
 POOL = Address(b"pool".rjust(20, b"\1"))
+SECOND_POOL = Address(b"pool".rjust(20, b"\2"))
+"""Another address that answers as the pool does."""
 RATE = 7
 UNIT = 10**6
 
@@ -58,6 +61,8 @@ class Holding:
     supplied: int = 0
     borrowed: int = 0
     flag: bool = False
+    drifts: bool = False
+    """It changes from block to block, with no log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,10 @@ class ModelState:
     rounds_up: bool = False
     broken: frozenset[Address] = frozenset()
     """Wallets whose holdings cannot be read."""
+    changes: int = 0
+    """How often a holding was set or shifted, drifting left out."""
+    refusing: frozenset[Address] = frozenset()
+    """Pools whose own views answer nothing, as an address without code does."""
 
     def answer(self, call: ContractCall, timestamp: int) -> CallResult:
         """What the called contract returns at a block with this `timestamp`."""
@@ -88,9 +97,11 @@ class ModelState:
             if Address(argument) in self.broken or call.target not in self.markets:
                 return Reverted(b"")
             held = self.holdings.get((Address(argument), call.target), Holding())
-            return _words(held.supplied, held.borrowed, int(held.flag))
-        if call.target != POOL:
+            return _words(held.supplied, held.borrowed, held.flag + 2 * held.drifts)
+        if call.target not in (POOL, SECOND_POOL) or call.target in self.refusing:
             return Returned(b"")
+        if verb == b"count":
+            return _words(self.changes)
         if verb == b"list":
             return Returned(b"".join(m.rjust(32, b"\0") for m in self.markets))
         if verb == b"truth":
@@ -162,8 +173,11 @@ class ToyState(DeploymentState):
     rounds_up: bool = False
     samples: int = 0
     matches: int = 0
+    changes: int = 0
     value_decimals = 6
     value_currency = "USD"
+    accounts_move = True
+    accounts_change_unseen = True
 
     def markets(self) -> tuple[Market, ...]:
         return tuple(
@@ -178,6 +192,7 @@ class ToyState(DeploymentState):
             MarketRecord(own, "config", code, (place, threshold))
             for place, (code, threshold) in enumerate(self.thresholds.items())
         ]
+        rows.append(MarketRecord(own, "changes", "", (self.changes,)))
         return (*rows, MarketRecord(own, "rules", "", (int(self.rounds_up), self.samples, self.matches)))
 
     def log_filter(self) -> LogFilter:
@@ -199,8 +214,8 @@ class ToyState(DeploymentState):
         return self._read_moving()
 
     def _read_moving(self) -> ReadPlan[DeploymentState]:
-        prices, indices = yield from _read_moving(self.deployment, list(self.thresholds))
-        return replace(self, prices=prices, indices=indices)
+        prices, indices, changes = yield from _read_moving(self.deployment, list(self.thresholds))
+        return replace(self, prices=prices, indices=indices, changes=changes)
 
     def read_account(self, key: AccountKey, block_number: int, markets: frozenset[str]) -> ReadPlan[AccountState]:
         flagged = _split((yield [_call(self.deployment.address, b"flags", key.wallet)])[0])
@@ -209,15 +224,26 @@ class ToyState(DeploymentState):
         # a hint may name a market that only a dropped fork had: it is not asked
         codes = sorted((markets & self.thresholds.keys()) | {str(_address(word)) for word in flagged})
         answers = yield [_call(Address.from_hex(code), b"held", key.wallet) for code in codes]
-        positions = []
+        positions, drifting = [], 0
         for code, answer in zip(codes, answers, strict=True):
             words = _split(answer, 3)
             if words is None:
                 return Unreadable(key, block_number, "a holding cannot be read")
-            position = LendingPosition(code, words[0], words[1], bool(words[2]))
+            position = LendingPosition(code, words[0], words[1], bool(words[2] & 1))
+            drifting += words[2] >> 1
             if not position.is_empty:
                 positions.append(position)
-        return AccountSnapshot(key, block_number, tuple(positions), (len(flagged),))
+        return AccountSnapshot(key, block_number, tuple(positions), (len(flagged), drifting))
+
+    def moves_by_itself(self, snapshot: AccountSnapshot) -> bool:
+        return snapshot.params[1] > 0
+
+    def may_have_changed_unseen(self, before: DeploymentState, *, logs_seen: bool) -> bool:
+        assert isinstance(before, ToyState)
+        return self.changes != before.changes and not logs_seen
+
+    def may_change_unseen(self, snapshot: AccountSnapshot) -> bool:
+        return bool(snapshot.positions)
 
     def read_truth(self, key: AccountKey) -> ReadPlan[Truth | None]:
         words = _split((yield [_call(self.deployment.address, b"truth", key.wallet)])[0], 2)
@@ -273,9 +299,13 @@ class ToyPriced(PricedState):
 
 def _read_moving(
     deployment: Deployment, codes: Sequence[str]
-) -> ReadPlan[tuple[dict[str, int | None], dict[str, tuple[int, int] | None]]]:
+) -> ReadPlan[tuple[dict[str, int | None], dict[str, tuple[int, int] | None], int]]:
     verbs = [(verb, code) for verb in (b"price", b"index") for code in codes]
-    answers = yield [_call(deployment.address, verb, Address.from_hex(code)) for verb, code in verbs]
+    questions = [_call(deployment.address, verb, Address.from_hex(code)) for verb, code in verbs]
+    count, *answers = yield [_call(deployment.address, b"count"), *questions]
+    counted = _split(count, 1)
+    if counted is None:
+        raise Refused(f"{deployment.id}: the pool at {deployment.address} does not count its changes")
     prices: dict[str, int | None] = {}
     indices: dict[str, tuple[int, int] | None] = {}
     for (verb, code), answer in zip(verbs, answers, strict=True):
@@ -285,7 +315,7 @@ def _read_moving(
         else:
             words = _split(answer, 2)
             indices[code] = (words[0], words[1]) if words else None
-    return prices, indices
+    return prices, indices, counted[0]
 
 
 def _read_all(deployment: Deployment, before: ToyState | None) -> ReadPlan[DeploymentState]:
@@ -297,10 +327,10 @@ def _read_all(deployment: Deployment, before: ToyState | None) -> ReadPlan[Deplo
     thresholds = {
         code: words[0] if (words := _split(answer, 1)) else None for code, answer in zip(codes, answers, strict=True)
     }
-    prices, indices = yield from _read_moving(deployment, codes)
+    prices, indices, changes = yield from _read_moving(deployment, codes)
     if before is None:
-        return ToyState(deployment, prices, indices, thresholds)
-    return replace(before, prices=prices, indices=indices, thresholds=thresholds)
+        return ToyState(deployment, prices, indices, thresholds, changes=changes)
+    return replace(before, prices=prices, indices=indices, thresholds=thresholds, changes=changes)
 
 
 class ToyAdapter(Adapter):
@@ -309,7 +339,7 @@ class ToyAdapter(Adapter):
     slug = "toy"
     name = "Toy"
     kind = ProtocolKind.LENDING
-    account_fields = ("flagged",)
+    account_fields = ("flagged", "drifting")
 
     def deployments(self) -> Sequence[Deployment]:
         return ()
@@ -320,9 +350,9 @@ class ToyAdapter(Adapter):
     def restore_state(
         self, deployment: Deployment, markets: Sequence[Market], records: Sequence[MarketRecord]
     ) -> DeploymentState:
-        by_kind: dict[str, dict[str, tuple[int | None, ...]]] = {"price": {}, "index": {}, "config": {}, "rules": {}}
-        for record in records:
-            by_kind[record.kind][record.subject] = record.values
+        by_kind: dict[str, dict[str, tuple[int | None, ...]]] = {}
+        for kind in ("price", "index", "config", "rules", "changes"):
+            by_kind[kind] = {record.subject: record.values for record in records if record.kind == kind}
         if not by_kind["rules"]:
             raise Fatal(f"{deployment.id}: no rules among the records")
         in_order = sorted(by_kind["config"].items(), key=lambda item: item[1][0] or 0)
@@ -335,6 +365,7 @@ class ToyAdapter(Adapter):
             rounds_up=bool(rules[0]),
             samples=rules[1],
             matches=rules[2],
+            changes=by_kind["changes"][""][0] or 0,
         )
 
 

@@ -38,11 +38,14 @@ class ModelChain:
 
     seed: int
     wallets: int = 12
+    quiet: bool = False
+    """With changes that no log tells of, and a pool that stops answering now and then."""
     blocks: dict[Hash32, ModelBlock] = field(default_factory=dict)
     canonical: list[ModelBlock] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
+        self._quiet_random = random.Random(f"{self.seed} quiet")  # its own: the other life stays as it is
         self._names = 0
         first = address("market 0")
         state = ModelState({first: ModelMarket(100, 10**6, GENESIS_TIME, 8000)}, {})
@@ -61,6 +64,8 @@ class ModelChain:
                 change(draft)
             else:
                 self._live(draft)
+                if self.quiet:
+                    self._live_quietly(draft)
             self._append(draft.state, draft.logs, parent=self.head.ref)
         return self.head
 
@@ -114,6 +119,20 @@ class ModelChain:
             for wallet in sorted(draft.state.broken):
                 draft.mend(wallet)
 
+    def _live_quietly(self, draft: Draft) -> None:
+        """What nobody is told of. Holdings are shifted in blocks without a log only: then the count gives it away."""
+        rng = self._quiet_random
+        held = sorted(name for name, one in draft.state.holdings.items() if one.supplied or one.borrowed or one.flag)
+        if not draft.logs and len(held) > 1 and rng.random() < 0.8:
+            (source, market), (target, other) = rng.sample(held, 2)
+            draft.shift(source, target, market if rng.random() < 0.5 else other, rng.randrange(10**6))
+        if draft.logs and rng.random() < 0.1:
+            wallet, market = rng.choice(sorted(draft.state.holdings) or [(address("wallet 0"), address("market 0"))])
+            draft.hold(wallet, market, rng.randrange(1, 10**6), 0, flag=True, drifts=rng.random() < 0.7)
+        draft.drift(lambda: rng.choice((0, rng.randrange(10**6))))
+        if rng.random() < (0.4 if draft.state.refusing else 0.04):
+            draft.refuse(*(() if draft.state.refusing else (POOL,)))
+
 
 class Draft:
     """A block being made: each method changes the state and emits the log the contract would."""
@@ -123,14 +142,34 @@ class Draft:
         self.timestamp = timestamp
         self.logs: list[tuple[Address, tuple[Hash32, ...]]] = []
 
-    def hold(self, wallet: Address, market: Address, supplied: int, borrowed: int, flag: bool = False) -> None:
+    def hold(
+        self, wallet: Address, market: Address, supplied: int, borrowed: int, flag: bool = False, drifts: bool = False
+    ) -> None:
         """Set a wallet's holding in a market, accruing the market's index on the way."""
-        holdings = {**self.state.holdings, (wallet, market): Holding(supplied, borrowed, flag)}
-        self.state = replace(self.state, holdings=holdings)
+        self._set(wallet, market, Holding(supplied, borrowed, flag, drifts))
+        self.state = replace(self.state, changes=self.state.changes + 1)
         self.logs.append((market, (MOVED, Hash32(wallet.rjust(32, b"\0")))))
         now = self.state.markets[market]
         index = now.index + 7 * (self.timestamp - now.updated_at)
         self._market(market, replace(now, index=index, updated_at=self.timestamp))
+
+    def shift(self, source: Address, target: Address, market: Address, amount: int) -> None:
+        """Move debt in a market from one wallet to another, which no log tells of."""
+        owed, other = (self.state.holdings.get((wallet, market), Holding()) for wallet in (source, target))
+        moved = min(owed.borrowed, amount)
+        self._set(source, market, replace(owed, borrowed=owed.borrowed - moved))
+        self._set(target, market, replace(other, borrowed=other.borrowed + moved))
+        self.state = replace(self.state, changes=self.state.changes + 1)
+
+    def drift(self, draw: Callable[[], int]) -> None:
+        """Give every holding that drifts another amount."""
+        for (wallet, market), held in self.state.holdings.items():
+            if held.drifts:
+                self._set(wallet, market, replace(held, supplied=draw() or held.supplied))
+
+    def refuse(self, *pools: Address) -> None:
+        """Let the views of these pools answer nothing, and those of the others something again."""
+        self.state = replace(self.state, refusing=frozenset(pools))
 
     def price(self, market: Address, price: int | None) -> None:
         """Move an oracle price: no log, as with real oracles behind a proxy."""
@@ -156,6 +195,9 @@ class Draft:
         self.state = replace(self.state, broken=self.state.broken - {wallet})
         if not silently:
             self.logs.append((next(iter(self.state.markets)), (MOVED, Hash32(wallet.rjust(32, b"\0")))))
+
+    def _set(self, wallet: Address, market: Address, held: Holding) -> None:
+        self.state = replace(self.state, holdings={**self.state.holdings, (wallet, market): held})
 
     def _market(self, market: Address, value: ModelMarket) -> None:
         self.state = replace(self.state, markets={**self.state.markets, market: value})

@@ -9,6 +9,7 @@ from typing import Any
 
 from app.chain.reader import Header
 from app.domain.account import AccountState
+from app.domain.market import Deployment
 from app.domain.specs import ChainSpec, chain_spec
 from app.indexer.loop import Indexer
 from app.indexer.options import IndexerOptions
@@ -18,6 +19,8 @@ from app.store.engine import Database
 from app.store.markets import load_markets, load_records
 from tests.fakes.protocol import ToyAdapter, ToyState, toy_deployment
 from tests.indexer.model import CHAIN_ID, ModelChain, ModelReader
+
+_DEPLOYMENT = toy_deployment()
 
 QUICK = IndexerOptions(
     refresh_blocks=7,
@@ -85,9 +88,10 @@ def replace_canonical(chain: ModelChain) -> ModelChain:
     return copy
 
 
-async def load_state(database: Database, number: int) -> tuple[ToyState, list[AccountState]]:
-    """What the store says about the model deployment at a block."""
-    deployment = toy_deployment()
+async def load_state(
+    database: Database, number: int, deployment: Deployment = _DEPLOYMENT
+) -> tuple[ToyState, list[AccountState]]:
+    """What the store says about a deployment of the model at a block."""
     async with database.read() as session:
         block = await load_block(session, CHAIN_ID, number)
         assert block is not None

@@ -34,6 +34,9 @@ _QUERIES = {
         SELECT {_NAME} FROM account_due t {_OF_ACCOUNT} WHERE t.read_at_block_id IS NULL AND (
             SELECT s.unreadable FROM account_states s WHERE s.account_id = a.id ORDER BY s.block_id DESC LIMIT 1
         ) IS NOT NULL""",
+    "deployment_troubles": """
+        SELECT d.slug, b.number, t.trouble, t.since_block FROM deployment_troubles t
+        JOIN deployments d ON d.id = t.deployment_id JOIN blocks b ON b.id = t.block_id""",
     "log_scans": """
         SELECT d.slug, t.from_block, t.to_block FROM log_scans t JOIN deployments d ON d.id = t.deployment_id""",
 }

@@ -27,6 +27,8 @@ SEEDS = (
     130,  # a market that only a dropped fork had listed was still asked, and made an account unreadable
     139,  # a connection ended by the server between two statements was taken for a defect
 )
+QUIET_SEEDS = tuple(range(201, 206))
+"""Of chains with changes no log tells of, and a pool that refuses to answer now and then."""
 ROUNDS = 25
 
 
@@ -79,8 +81,19 @@ async def run_a_life(chain: ModelChain, place: Place, random: Random, reader: Mo
 async def test_whatever_goes_wrong_the_tables_are_those_of_a_straight_run(
     make_database: MakeDatabase, seed: int
 ) -> None:
-    random = Random(seed)
-    chain = ModelChain(seed)
+    await assert_trouble_leaves_no_trace(make_database, ModelChain(seed))
+
+
+@pytest.mark.parametrize("seed", QUIET_SEEDS)
+async def test_changes_without_logs_and_refusals_leave_the_tables_of_a_straight_run_too(
+    make_database: MakeDatabase, seed: int
+) -> None:
+    await assert_trouble_leaves_no_trace(make_database, ModelChain(seed, quiet=True))
+
+
+async def assert_trouble_leaves_no_trace(make_database: MakeDatabase, chain: ModelChain) -> None:
+    """Follow a growing chain through every kind of trouble, and compare."""
+    random = Random(chain.seed)
     troubled, straight = make_database(), make_database()
     reader = ModelReader(chain)
     await make_indexer(reader, troubled.database).run_until(0)
