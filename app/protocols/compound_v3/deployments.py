@@ -57,6 +57,11 @@ def _deployment(chain_id: ChainId, base: str, comet: str) -> Deployment:
         address=Address.from_hex(comet),
         start_block=start_block,
         on_request=True,  # a transfer of the base asset between borrowers names nobody in a log: not re-read yet
+        on_request_reason="a transfer of the base asset between two borrowers leaves no log, and is not seen yet",
+        source="compound-finance/comet roots.json and list of official markets; "
+        + (
+            "messari/subgraphs, its Configurator's start block rounded down" if start_block else "start block not found"
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from app.domain.market import Deployment, Market, MarketRecord, ValueUnit
 from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind, Touch, Truth
 from app.protocols.compound_v3.account_reads import read_account, read_truth
 from app.protocols.compound_v3.accrual import accrued_indices, stored_indices
+from app.protocols.compound_v3.coverage import COVERAGE
 from app.protocols.compound_v3.deployments import DEPLOYMENTS, SLUG
 from app.protocols.compound_v3.events import Watched
 from app.protocols.compound_v3.legs import Book
@@ -104,6 +105,7 @@ class CometAdapter(Adapter):
     name = "Compound V3"
     kind = ProtocolKind.LENDING
     account_fields = ("assets_in",)
+    coverage = COVERAGE
 
     def deployments(self) -> Sequence[Deployment]:
         return DEPLOYMENTS

@@ -45,7 +45,9 @@ DEPLOYMENTS = (
         contracts={
             f"base_token_{symbol}": Address.from_hex(address) for symbol, address in _OPTIMISM_BASE_TOKENS.items()
         },
-        on_request=True,  # believed wound down, and not tried on its real chain
+        on_request=True,
+        on_request_reason="it is believed to be wound down, and has not been followed on its real chain yet",
+        source="@perp/curie-deployments 2023-04-12, start block included",
     ),
 )
 """`contracts` name base tokens by the role `base_token_<symbol>`; others are learned of by the accounts in them."""

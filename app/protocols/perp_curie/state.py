@@ -16,6 +16,7 @@ from app.domain.chain import Address, Log, LogFilter, ReadPlan
 from app.domain.market import Deployment, Market, MarketRecord
 from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind, Touch, Truth
 from app.protocols.perp_curie.account_reads import ACCOUNT_FIELDS, PerpParams, read_account, read_truth
+from app.protocols.perp_curie.coverage import COVERAGE
 from app.protocols.perp_curie.deployments import DEPLOYMENTS, SLUG
 from app.protocols.perp_curie.events import Watched
 from app.protocols.perp_curie.margin import Book
@@ -148,6 +149,7 @@ class CurieAdapter(Adapter):
     name = "Perpetual Protocol v2"
     kind = ProtocolKind.PERP
     account_fields = ACCOUNT_FIELDS
+    coverage = COVERAGE
 
     def deployments(self) -> Sequence[Deployment]:
         return DEPLOYMENTS
