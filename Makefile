@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install contracts browser demo test check format bench clean
+.PHONY: help install contracts browser demo test check format truth bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ check: $(VENV)/.installed ## Lint, format and types, without running anything
 format: $(VENV)/.installed ## Rewrite the code in the project's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+truth: install ## The long comparison with the contracts: 500 wallets in every protocol, 300 blocks (some ten minutes)
+	@EVERY_PROTOCOL_WALLETS=500 EVERY_PROTOCOL_BLOCKS=300 $(BIN)/python -m pytest tests/integration/test_every_protocol.py
 
 bench: install ## One line a figure: bar <number>: <ratio> (goal <g>) ok|short
 	@$(BIN)/python -m benchmarks

@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.account import AccountSnapshot, Unreadable
 from app.domain.chain import EMPTY_FILTER, Hash32, Log
-from app.domain.risk import Direction, RiskStatus
+from app.domain.risk import Direction, Health, RiskStatus
 from app.errors import Fatal, Refused
 from app.protocols.base import Adapter, DeploymentState
 from app.protocols.calibration import choose_rules
@@ -142,11 +142,13 @@ def test_the_two_ways_to_ask_for_health_agree(adapter: Adapter) -> None:
     seen = set()
     for account in case.accounts:
         health, full = priced.health(account), priced.assess(account)
+        assert len(health) == len(Health._fields)
         seen.add(health.status)
         assert health.status is full.status
         assert health.health_factor_wad == full.health_factor_wad
         assert (health.collateral_value, health.debt_value) == (full.collateral_value, full.debt_value)
         assert health.utilization_wad == full.utilization_wad
+        assert health.notional_value == (None if full.margin is None else full.margin.notional_value)
         assert (full.health_factor_wad is None) == (full.status in (RiskStatus.NO_DEBT, RiskStatus.UNKNOWN))
     assert seen >= {RiskStatus.NO_DEBT, RiskStatus.HEALTHY, RiskStatus.LIQUIDATABLE}
 
