@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -45,9 +47,14 @@ async def get_deployments(request: Request, context: Context, chain_id: ChainIdQ
 )
 async def get_protocols(request: Request) -> Response:
     """What is exact, compared while following, approximate or left out; and which deployments can be followed."""
-    known = [deployment for adapter in adapters().values() for deployment in adapter.deployments()]
-    view = protocols_view(adapters().values(), known)
+    view = protocols_view(adapters().values(), built_in())
     return answer(request, view, (), volatile=view)
+
+
+@cache
+def built_in() -> tuple[Deployment, ...]:
+    """Every deployment of every adapter."""
+    return tuple(deployment for adapter in adapters().values() for deployment in adapter.deployments())
 
 
 async def load_deployments_view(context: ReadContext, *, chain_id: int | None = None) -> DeploymentsView:
@@ -78,7 +85,6 @@ async def _deployment(
     context: ReadContext, deployment: Deployment, chain: ChainAt, backlog: DeploymentBacklog
 ) -> DeploymentView:
     state = counts = None
-    built_in = context.find_adapter(deployment.protocol).deployments()
     if chain.block is not None:
         state = await context.state_at(deployment, chain.block)
         counts = (await ranking_at(context, deployment, chain.block)).counts
@@ -90,7 +96,7 @@ async def _deployment(
         name=deployment.name,
         address=to_checksum(deployment.address),
         start_block=deployment.start_block,
-        source=next((known.source or None for known in built_in if known.id == deployment.id), None),
+        source=next((known.source for known in built_in() if known.id == deployment.id), None) or None,
         value_currency=None if state is None else state.state.value_currency,
         rules="unknown" if state is None else "confirmed" if samples else "unconfirmed",
         rules_samples=samples,
