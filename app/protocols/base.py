@@ -17,6 +17,7 @@ from typing import ClassVar, TypeAlias
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.domain.chain import Log, LogFilter, ReadPlan
+from app.domain.legs import Factor, Leg
 from app.domain.market import Coverage, Deployment, Market, MarketQuote, MarketRecord, ValueUnit
 from app.domain.risk import Health, Restoration, RiskAssessment
 
@@ -79,6 +80,25 @@ class PricedState(ABC):
     @abstractmethod
     def with_price(self, market: str, price: int) -> PricedState:
         """The same state with another oracle price for one market: what-if, and proof of a liquidation price."""
+
+    @property
+    def truncates_threshold(self) -> bool:
+        """Whether health is computed by the average liquidation threshold truncated to whole bps (older Aave)."""
+        return False
+
+    def factors(self) -> tuple[Factor, ...]:
+        """Every factor that legs of this deployment name, at this block. See `app.domain.legs`."""
+        return ()
+
+    def legs(self, snapshot: AccountSnapshot) -> tuple[Leg, ...] | None:
+        """The account as sums linear in the factors, without what integers truncate; None when it is UNKNOWN whatever
+        the factors are. They hold until the account's own next change, as long as `legs_basis` stays equal."""
+        del snapshot
+        return None
+
+    def legs_basis(self) -> object:
+        """What legs depend on besides the account (thresholds, rules): when it differs, all legs are made anew."""
+        return None
 
     def quotes(self) -> tuple[MarketQuote, ...]:
         """Prices, rates and thresholds of the markets, in the order of `markets()`, as far as they are known."""
