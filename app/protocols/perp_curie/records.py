@@ -65,7 +65,8 @@ def to_records(deployment_id: str, raw: Raw, confirmation: Confirmation) -> Iter
         yield record("price", code, one.price)
     for code, market in raw.markets.items():
         growth = (None, None) if market.growth is None else market.growth
-        yield record("market", code, _number(market.base), market.status, market.fixed_price)
+        status = None if market.status is None else int(market.status)
+        yield record("market", code, _number(market.base), status, market.fixed_price)
         yield record("mark", code, market.mark_price)
         yield record("funding", code, *growth, market.premium_x96)
         yield record("witnesses", code, *map(_number, market.witnesses))

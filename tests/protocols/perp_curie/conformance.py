@@ -19,11 +19,11 @@ from tests.protocols.perp_curie.builders import (
     STILL,
     WAD,
     WETH,
-    FakeContracts,
     maker,
     snapshot,
     taker,
 )
+from tests.protocols.perp_curie.contracts import FakeContracts
 
 _USD = 10**6
 _POSITIONS = (

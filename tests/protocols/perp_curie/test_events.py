@@ -18,9 +18,8 @@ from tests.protocols.perp_curie.builders import (
     USDC,
     USDC_CODE,
     WALLET,
-    FakeContracts,
-    read_state,
 )
+from tests.protocols.perp_curie.contracts import FakeContracts, read_state
 
 STATE = read_state(FakeContracts())
 OTHER = Address(b"\x07" * 20)

@@ -11,47 +11,21 @@ from hypothesis import strategies as st
 from app.domain.account import AccountSnapshot
 from app.domain.risk import Direction, RiskStatus
 from app.protocols.perp_curie.funding import bounds
-from app.protocols.perp_curie.margin import Book
-from app.protocols.perp_curie.priced import CuriePrices
-from app.protocols.perp_curie.raw import Growth, PerpMarket, Raw, Status
-from app.protocols.perp_curie.records import Confirmation
+from app.protocols.perp_curie.raw import Growth, Status
 from tests.protocols.perp_curie.builders import (
     BTC,
     ETH,
-    FRAX,
     NOW,
     OLD,
     STILL,
     WAD,
     WETH,
-    FakeContracts,
-    Perp,
     maker,
-    read_state,
     snapshot,
     taker,
 )
-
-_USD = 10**6
-_FULL = read_state(FakeContracts((snapshot(1, taker(ETH, WAD), taker(BTC, WAD), taker(OLD, WAD), taker(STILL, WAD)),)))
-_WITH_TOKENS = read_state(
-    FakeContracts((snapshot(1, *(taker(one, WAD) for one in (ETH, BTC, OLD, STILL)), tokens={WETH: 1, FRAX: 1}),))
-)
-_EXACT = replace(
-    _WITH_TOKENS.raw,
-    markets={
-        one.code: replace(_WITH_TOKENS.raw.markets[one.code], growth=Growth(one.growth, one.growth))
-        for one in (ETH, BTC, OLD, STILL)
-    },
-)
-
-
-def priced(raw: Raw = _EXACT, elapsed: int = 0) -> CuriePrices:
-    return CuriePrices(Book(raw, elapsed), Confirmation(20, 20))
-
-
-def with_market(raw: Raw, market: PerpMarket) -> Raw:
-    return replace(raw, markets={**raw.markets, market.code: market})
+from tests.protocols.perp_curie.contracts import FakeContracts
+from tests.protocols.perp_curie.exact import EXACT, EXACT_STATE, USD, accounts, amounts, priced, with_market
 
 
 @pytest.mark.parametrize(
@@ -81,9 +55,9 @@ def test_figures_of_the_real_contracts(
     """A deposit of 1000 USDC and a long of 4 vETH, run on the package's own contracts (2.8.4)."""
     notional = -8040869574096380896409
     growth = Growth(bounds(4 * WAD, 0, funding).low, None)
-    market = replace(_EXACT.markets[ETH.code], mark_price=mark, growth=growth)
-    account = snapshot(1_000 * _USD, taker(ETH, 4 * WAD, notional, last=0))
-    state = priced(with_market(_EXACT, market))
+    market = replace(EXACT.markets[ETH.code], mark_price=mark, growth=growth)
+    account = snapshot(1_000 * USD, taker(ETH, 4 * WAD, notional, last=0))
+    state = priced(with_market(EXACT, market))
     risk = state.assess(account)
     (perp,), margin = risk.perps, risk.margin
     assert margin is not None
@@ -98,28 +72,6 @@ def test_figures_of_the_real_contracts(
 def test_the_figures_healths_are_those_of_the_facts() -> None:
     assert 947062154 * 10**12 * WAD // 502062891757267446647 // 10**14 == 18863
     assert 212963980 * 10**12 * WAD // 457936255328809907256 // 10**13 == 46505
-
-
-amounts = st.integers(-(10**13), 10**13)
-perp_sizes = st.one_of(st.integers(-12, 12), st.integers(-(10**22), 10**22))
-
-
-@st.composite
-def accounts(draw: st.DrawFn, markets: tuple[Perp, ...] = (ETH, BTC, OLD, STILL)) -> AccountSnapshot:
-    perps = []
-    for market in draw(st.lists(st.sampled_from(markets), unique=True, max_size=4)):
-        size = draw(perp_sizes)
-        notional = -size * market.price // WAD + draw(st.integers(-(10**22), 10**22))
-        if draw(st.booleans()):
-            funding, fee = draw(st.integers(-(10**20), 10**20)), draw(st.integers(0, 10**20))
-            perps.append(maker(market, size, notional, fee=fee, funding=funding))
-        else:
-            perps.append(taker(market, size, notional, last=draw(st.integers(-(2**120), 2**120))))
-    tokens = {
-        token: draw(st.integers(1, 10 ** (token.decimals + 4)))
-        for token in draw(st.lists(st.sampled_from((WETH, FRAX)), unique=True))
-    }
-    return snapshot(draw(amounts), *perps, owed=draw(st.integers(-(10**22), 10**22)), tokens=tokens)
 
 
 @given(account=accounts())
@@ -179,17 +131,17 @@ def test_a_better_price_never_endangers_who_is_a_unit_of_the_settlement_token_cl
 
 def test_equity_at_the_requirement_is_healthy_and_a_unit_less_is_not() -> None:
     """At a price of 1600 a size of 1 needs 100 dollars."""
-    market = replace(_EXACT.markets[ETH.code], mark_price=1_600 * WAD)
-    state = priced(with_market(_EXACT, market))
+    market = replace(EXACT.markets[ETH.code], mark_price=1_600 * WAD)
+    state = priced(with_market(EXACT, market))
     held = taker(ETH, WAD, -1_600 * WAD, last=ETH.growth)
-    assert state.health(snapshot(100 * _USD, held)).health_factor_wad == WAD
-    assert state.health(snapshot(100 * _USD, held)).status is RiskStatus.HEALTHY
-    assert state.health(snapshot(100 * _USD - 1, held)).status is RiskStatus.LIQUIDATABLE
-    assert state.health(snapshot(100 * _USD, held, owed=-1)).status is RiskStatus.LIQUIDATABLE
+    assert state.health(snapshot(100 * USD, held)).health_factor_wad == WAD
+    assert state.health(snapshot(100 * USD, held)).status is RiskStatus.HEALTHY
+    assert state.health(snapshot(100 * USD - 1, held)).status is RiskStatus.LIQUIDATABLE
+    assert state.health(snapshot(100 * USD, held, owed=-1)).status is RiskStatus.LIQUIDATABLE
 
 
 def test_positions_do_not_offset_each_other_in_the_requirement() -> None:
-    account = snapshot(100 * _USD, taker(ETH, WAD), taker(BTC, -WAD // 32))
+    account = snapshot(100 * USD, taker(ETH, WAD), taker(BTC, -WAD // 32))
     margin = priced().assess(account).margin
     assert margin is not None
     assert margin.notional_value == ETH.price + BTC.price // 32
@@ -197,7 +149,7 @@ def test_positions_do_not_offset_each_other_in_the_requirement() -> None:
 
 
 def test_margin_below_zero_is_a_number_too() -> None:
-    account = snapshot(-500 * _USD, taker(ETH, WAD))
+    account = snapshot(-500 * USD, taker(ETH, WAD))
     state = priced()
     risk = state.assess(account)
     assert risk.status is RiskStatus.LIQUIDATABLE
@@ -212,13 +164,13 @@ def test_margin_below_zero_is_a_number_too() -> None:
 
 
 def test_who_has_no_position_owes_no_margin_whatever_the_balance() -> None:
-    for account in (snapshot(), snapshot(-5 * _USD), snapshot(0, taker(ETH, 9, -1))):
+    for account in (snapshot(), snapshot(-5 * USD), snapshot(0, taker(ETH, 9, -1))):
         risk = priced().assess(account)
         assert (risk.status, risk.health_factor_wad, risk.utilization_wad) == (RiskStatus.NO_DEBT, None, 0)
 
 
 def test_markets_that_are_not_open_are_valued_at_their_last_price_and_said_to_be() -> None:
-    account = snapshot(100 * _USD, taker(OLD, 20 * WAD), taker(STILL, -7 * WAD))
+    account = snapshot(100 * USD, taker(OLD, 20 * WAD), taker(STILL, -7 * WAD))
     risk = priced().assess(account)
     assert [one.mark_price for one in risk.perps] == [OLD.price, STILL.price]
     assert {(r.code, r.market) for r in risk.reasons} == {
@@ -229,18 +181,18 @@ def test_markets_that_are_not_open_are_valued_at_their_last_price_and_said_to_be
 
 
 def test_what_is_missing_is_named_and_makes_the_account_unknown() -> None:
-    account = snapshot(100 * _USD, taker(ETH, WAD), tokens={WETH: 1})
-    eth, weth = _EXACT.markets[ETH.code], _EXACT.collaterals[WETH.code]
+    account = snapshot(100 * USD, taker(ETH, WAD), tokens={WETH: 1})
+    eth, weth = EXACT.markets[ETH.code], EXACT.collaterals[WETH.code]
     for raw, code in (
-        (with_market(_EXACT, replace(eth, mark_price=None)), "price_unavailable"),
-        (with_market(_EXACT, replace(eth, growth=None)), "funding_unavailable"),
-        (with_market(_EXACT, replace(eth, status=None)), "market_unavailable"),
-        (replace(_EXACT, markets={}), "market_unavailable"),
-        (replace(_EXACT, terms=None), "market_unavailable"),
-        (replace(_EXACT, timestamp=None), "market_unavailable"),
-        (replace(_EXACT, collaterals={}), "market_unavailable"),
-        (replace(_EXACT, collaterals={WETH.code: replace(weth, price=None)}), "price_unavailable"),
-        (replace(_EXACT, collaterals={WETH.code: replace(weth, ratio=None)}), "market_unavailable"),
+        (with_market(EXACT, replace(eth, mark_price=None)), "price_unavailable"),
+        (with_market(EXACT, replace(eth, growth=None)), "funding_unavailable"),
+        (with_market(EXACT, replace(eth, status=None)), "market_unavailable"),
+        (replace(EXACT, markets={}), "market_unavailable"),
+        (replace(EXACT, terms=None), "market_unavailable"),
+        (replace(EXACT, timestamp=None), "market_unavailable"),
+        (replace(EXACT, collaterals={}), "market_unavailable"),
+        (replace(EXACT, collaterals={WETH.code: replace(weth, price=None)}), "price_unavailable"),
+        (replace(EXACT, collaterals={WETH.code: replace(weth, ratio=None)}), "market_unavailable"),
     ):
         state = priced(raw)
         risk = state.assess(account)
@@ -251,15 +203,15 @@ def test_what_is_missing_is_named_and_makes_the_account_unknown() -> None:
 
 
 def test_a_position_that_is_not_counted_needs_no_price() -> None:
-    raw = with_market(_EXACT, replace(_EXACT.markets[ETH.code], mark_price=None))
-    account = snapshot(100 * _USD, taker(ETH, -9, 4))
+    raw = with_market(EXACT, replace(EXACT.markets[ETH.code], mark_price=None))
+    account = snapshot(100 * USD, taker(ETH, -9, 4))
     risk = priced(raw).assess(account)
     assert risk.status is RiskStatus.NO_DEBT
     assert "position_dust" in {reason.code for reason in risk.reasons}
 
 
 def test_funding_goes_on_at_the_premium_of_the_block() -> None:
-    account = snapshot(1_000 * _USD, taker(ETH, 4 * WAD), maker(BTC, WAD, -60_000 * WAD, funding=17))
+    account = snapshot(1_000 * USD, taker(ETH, 4 * WAD), maker(BTC, WAD, -60_000 * WAD, funding=17))
     later = priced(elapsed=86_400).assess(account)
     now = priced().assess(account)
     for before, after, perp in zip(now.perps, later.perps, (ETH, BTC), strict=True):
@@ -268,11 +220,11 @@ def test_funding_goes_on_at_the_premium_of_the_block() -> None:
         assert abs(after.pending_funding_value - before.pending_funding_value - expected) <= 1
     assert now.perps[1].pending_funding_value == 17
     with pytest.raises(ValueError, match="taken back"):
-        _FULL.at(NOW - 1, 1)
+        EXACT_STATE.at(NOW - 1, 1)
 
 
 def test_orders_are_said_to_be_cancelled_first_and_have_no_entry_price() -> None:
-    account = snapshot(1_000 * _USD, maker(ETH, WAD, -2_000 * WAD, fee=5), taker(BTC, WAD // 100))
+    account = snapshot(1_000 * USD, maker(ETH, WAD, -2_000 * WAD, fee=5), taker(BTC, WAD // 100))
     risk = priced().assess(account)
     assert [one.entry_price for one in risk.perps] == [None, BTC.price // 100 * 100]
     assert "maker_orders" in {reason.code for reason in risk.reasons}
@@ -280,49 +232,10 @@ def test_orders_are_said_to_be_cancelled_first_and_have_no_entry_price() -> None
 
 
 def test_a_paused_clearing_house_is_said() -> None:
-    assert _EXACT.terms is not None
-    raw = replace(_EXACT, terms=_EXACT.terms._replace(paused=1))
-    codes = {reason.code for reason in priced(raw).assess(snapshot(100 * _USD, taker(ETH, WAD))).reasons}
+    assert EXACT.terms is not None
+    raw = replace(EXACT, terms=EXACT.terms._replace(paused=1))
+    codes = {reason.code for reason in priced(raw).assess(snapshot(100 * USD, taker(ETH, WAD))).reasons}
     assert codes == {"liquidation_blocked"}
-
-
-@given(account=accounts((ETH, BTC)), target=st.integers(WAD, 20 * WAD))
-def test_each_remedy_reaches_the_target_and_a_unit_less_does_not(account: AccountSnapshot, target: int) -> None:
-    state = priced()
-    risk, offered = state.assess(account), state.restoration(account, target)
-    assert offered.repay == ()
-    if risk.health_factor_wad is None or risk.health_factor_wad >= target:
-        assert offered.add_collateral == offered.close == ()
-        return
-    (deposit,) = offered.add_collateral
-    balance = sum(p.supplied_raw - p.borrowed_raw for p in account.positions if p.market == deposit.market)
-    others = [p for p in account.positions if p.market != deposit.market]
-    for less, reached in ((0, True), (1, False)):
-        paid = snapshot(balance + deposit.assets - less).positions
-        factor = state.health(replace(account, positions=(*others, *paid))).health_factor_wad
-        assert factor is not None
-        assert (factor >= target) == reached
-    for closing in offered.close:
-        held = next(perp for perp in account.perps if perp.market == closing.market)
-        assert 0 < closing.assets <= abs(held.size_raw)
-        factor = _after_closing(state, account, closing.market, closing.assets)
-        assert factor is None or factor >= target
-
-
-def _after_closing(state: CuriePrices, account: AccountSnapshot, market: str, size: int) -> int | None:
-    """The health factor when so much of a position is closed at its mark price."""
-    perp = next(one for one in account.perps if one.market == market)
-    mark = next(one.mark_price for one in state.assess(account).perps if one.market == market)
-    assert mark is not None
-    sign = 1 if perp.size_raw > 0 else -1
-    received = sign * (size * mark // WAD)
-    left = replace(perp, size_raw=perp.size_raw - sign * size, entry_notional_raw=perp.entry_notional_raw + received)
-    # the result is booked, and funding stays what it was
-    funding = next(one.pending_funding_value for one in state.assess(account).perps if one.market == market)
-    kept = replace(left, params=(0, 1, 0, funding))
-    return state.health(
-        replace(account, perps=tuple(kept if one.market == market else one for one in account.perps))
-    ).health_factor_wad
 
 
 def test_quotes_state_every_market_with_its_price() -> None:
@@ -330,5 +243,5 @@ def test_quotes_state_every_market_with_its_price() -> None:
     assert quotes[ETH.code].price == ETH.price
     assert quotes[WETH.code].price == WETH.price * 10**10
     assert quotes[WETH.code].liquidation_threshold_bps == 7_000
-    assert _EXACT.markets[OLD.code].status is Status.CLOSED
-    assert [market.code for market in _WITH_TOKENS.markets()] == [quote.market for quote in priced().quotes()]
+    assert EXACT.markets[OLD.code].status is Status.CLOSED
+    assert [market.code for market in EXACT_STATE.markets()] == [quote.market for quote in priced().quotes()]

@@ -31,12 +31,11 @@ from tests.protocols.perp_curie.builders import (
     WAD,
     WALLET,
     WETH,
-    FakeContracts,
     maker,
-    read_state,
     snapshot,
     taker,
 )
+from tests.protocols.perp_curie.contracts import FakeContracts, read_state
 
 
 def rounds(plan: ReadPlan[T], contracts: FakeContracts) -> tuple[T, list[int]]:
