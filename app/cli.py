@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
@@ -23,7 +23,7 @@ from app.settings import Settings, load_settings
 from app.supervisor import EXIT_FATAL, EXIT_REFUSED
 
 if TYPE_CHECKING:
-    from app.api.schemas_protocols import KnownDeploymentView, ProtocolsView
+    from app.api.schemas_protocols import ProtocolsView
 
 app = typer.Typer(
     name="waterline",
@@ -37,6 +37,9 @@ console = Console()
 if not console.is_terminal:
     console.width = 160  # into a pipe or a file, where nothing is to be folded
 complaints = Console(stderr=True)
+
+_NEEDED_WIDTH = {"protocol": 122, "name": 160}
+"""Columns of a list of deployments that a narrower terminal does without."""
 
 
 def main() -> None:
@@ -163,7 +166,8 @@ def devnet(
     help="List every known deployment, chain by chain, and what the answers about each protocol are worth.\n\n"
     "Those on request are followed only when DEPLOYMENTS names them; a note below the tables says why.\n\n"
     "exact: equal to the contract's own answer, and how that is proven. calibrated: rules chosen by comparison with "
-    "the contract while following. approximate: right under an assumption, which is stated. not modelled: left out."
+    "the contract while following. approximate: right under an assumption, which is stated. not modelled: left out.\n\n"
+    "A narrow terminal shows fewer columns; --json has everything, sources included."
 )
 def protocols(
     chain: Annotated[int | None, typer.Option(help="Only deployments on the chain of this id, e.g. 8453.")] = None,
@@ -202,26 +206,28 @@ def _check_known(option: str, given: int | str | None, known: Sequence[int | str
 def _print_deployments(view: ProtocolsView, followed: set[str]) -> None:
     """One table a chain; below them, why some are followed on request only."""
     notes: dict[str, str] = {}
-    by_chain: dict[tuple[int, str], list[tuple[str, KnownDeploymentView]]] = {}
+    by_chain: dict[tuple[int, str], list[dict[str, str]]] = {}
     for protocol in view.items:
         for one in protocol.deployments:
-            by_chain.setdefault((one.chain_id, one.chain), []).append((protocol.name, one))
-    for (chain_id, chain), deployments in sorted(by_chain.items()):
-        table = Table(
-            title=f"{chain} ({chain_id})", title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False
-        )
-        for column in ("id", "protocol", "followed", "from block", "name", "contract"):
-            fold = column in ("name", "contract")
-            table.add_column(
-                column, justify="right" if column == "from block" else "left", no_wrap=not fold, overflow="fold"
-            )
-        for protocol_name, one in deployments:
             how = "yes"
             if one.id not in followed:
                 reason = one.on_request_reason or "DEPLOYMENTS does not name it"
                 how = f"on request [{notes.setdefault(reason, chr(ord('a') + len(notes)))}]"
-            start = f"{one.start_block:,}" if one.start_block else "genesis"
-            table.add_row(one.id, protocol_name, escape(how), start, one.name, one.address)
+            cells = {"id": one.id, "protocol": protocol.name, "followed": escape(how)}
+            cells |= {"from block": f"{one.start_block:,}" if one.start_block else "genesis"}
+            by_chain.setdefault((one.chain_id, one.chain), []).append(
+                cells | {"name": escape(one.name), "contract": one.address}
+            )
+    for (chain_id, chain), rows in sorted(by_chain.items()):
+        table = Table(
+            title=f"{chain} ({chain_id})", title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False
+        )
+        shown = [name for name in rows[0] if console.width >= _NEEDED_WIDTH.get(name, 0)]
+        for name in shown:
+            justify: JustifyMethod = "right" if name == "from block" else "left"
+            table.add_column(name, justify=justify, no_wrap=name != "contract", overflow="fold")
+        for row in rows:
+            table.add_row(*(row[name] for name in shown))
         console.print(table)
     for reason, letter in notes.items():
         console.print(f"[{letter}] {reason}", markup=False, highlight=False)
