@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from app.domain.account import AccountSnapshot
+from app.domain.legs import Factor, Leg
 from app.domain.market import MarketQuote
 from app.domain.risk import Health, Restoration, RiskAssessment, RiskStatus
 from app.domain.units import BPS
 from app.protocols.base import PricedState, Truth
 from app.protocols.perp_curie.assessment import assess
+from app.protocols.perp_curie.book import basis, make_factors, make_legs
 from app.protocols.perp_curie.margin import ONE, Book, Standing, read_standing
 from app.protocols.perp_curie.raw import RATIO
 from app.protocols.perp_curie.records import Confirmation
@@ -73,6 +75,15 @@ class CuriePrices(PricedState):
     def with_price(self, market: str, price: int) -> CuriePrices:
         """Another price of a market (the mark, or what a market that is not open is valued at) or of a collateral."""
         return CuriePrices(self._book.with_price(market, price), self._confirmation)
+
+    def legs(self, snapshot: AccountSnapshot) -> tuple[Leg, ...] | None:
+        return None if self._confirmation.failed else make_legs(self._book, snapshot)
+
+    def legs_basis(self) -> object:
+        return self._confirmation.failed, basis(self._book)
+
+    def factors(self) -> tuple[Factor, ...]:
+        return make_factors(self._book)
 
     def quotes(self) -> tuple[MarketQuote, ...]:
         """The settlement token, the collaterals with the part of them that counts, and the marks."""
