@@ -57,6 +57,19 @@ def money_down(text: str | None) -> str:
     return money(text, ROUND_FLOOR)
 
 
+def gain(text: str | None) -> str:
+    """A result in a currency named elsewhere, two decimals with its sign, rounded down."""
+    if text is None:
+        return NONE
+    shown = _fixed(Decimal(text), 2, ROUND_FLOOR)
+    return "+" + shown if Decimal(text) > 0 else shown
+
+
+def times(text: str | None) -> str:
+    """A leverage: `5.0612` -> `5.07x`, never shown smaller than it is."""
+    return NONE if text is None else _fixed(Decimal(text), 2, ROUND_CEILING) + "x"
+
+
 def price(text: str | None, rounding: str = ROUND_HALF_EVEN) -> str:
     """A price: two decimals from 100 up, four from 1 up, else five significant digits."""
     if text is None:

@@ -49,10 +49,11 @@ class Gauge:
     ticks: tuple[Tick, ...]
 
 
-def gauge(utilization: str | None, status: str = "healthy", height: int = 160) -> Gauge:
+def gauge(utilization: str | None, status: str = "healthy", height: int = 160, beyond: str = "no capacity") -> Gauge:
     """Place `utilization` (decimal string) on a scale `height` units tall.
 
-    None is "not known" with status `unknown`, and otherwise debt with no capacity at all: past every number.
+    None is "not known" with status `unknown`, and otherwise past every number, said as `beyond`: debt with no capacity
+    at all.
     """
 
     def y(value: float) -> float:
@@ -63,7 +64,7 @@ def gauge(utilization: str | None, status: str = "healthy", height: int = 160) -
     if utilization is None and status == "unknown":
         return Gauge(height, None, line, line - 6, height / 2 + 5, "unknown", ticks)
     level = y(inf if utilization is None else float(utilization))
-    reading = "no capacity" if utilization is None else percent_up(utilization)
+    reading = beyond if utilization is None else percent_up(utilization)
     if level >= line:
         return Gauge(height, level, line, line - 6, min(max(level + 5, line + 16), height - 1.0), reading, ticks)
     return Gauge(height, level, line, line + 13, max(12.0, min(level + 5, line - 7)), reading, ticks)

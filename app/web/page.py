@@ -66,6 +66,11 @@ class WalletPage:
         return self.view.accounts[0].utilization if self.view.accounts else None
 
     @property
+    def has_perps(self) -> bool:
+        """Any account is of a perp protocol."""
+        return any(account.kind == "perp" for account in self.view.accounts)
+
+    @property
     def stale_chains(self) -> list[AsOf]:
         """Chains whose answer may no longer hold. The past does not age: none when a past block was asked for."""
         return [chain for chain in self.view.chains if chain.stale] if self.is_live else []

@@ -15,6 +15,7 @@ from app.web import format as shown
 from app.web.assets import Asset
 from app.web.gauge import gauge
 from app.web.page import time_left
+from app.web.perp_words import beyond_of, position_said
 from app.web.words import band_of, place_of
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -35,6 +36,8 @@ def make_environment(assets: Mapping[str, Asset]) -> Environment:
         amount_up=shown.amount_up,
         money=shown.money,
         money_down=shown.money_down,
+        gain=shown.gain,
+        times=shown.times,
         price=shown.price,
         liquidation_price=shown.liquidation_price,
         ratio_down=shown.ratio_down,
@@ -52,7 +55,9 @@ def make_environment(assets: Mapping[str, Asset]) -> Environment:
         time_left=_time_left,
         account_count=account_count,
     )
-    environment.globals.update(assets=assets, band=band_of, place=place_of)
+    environment.globals.update(
+        assets=assets, band=band_of, place=place_of, beyond=beyond_of, position_said=position_said
+    )
     return environment
 
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from app.api.schemas import RankedAccountView, WalletView
-from app.api.schemas_account import AccountView, NamedLiquidationPrice, RestoreView
+from app.api.schemas_account import AccountView, NamedLiquidationPrice
 from app.domain.specs import chain_spec
 from app.web import format as shown
+from app.web.perp_words import held, price_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Band:
 
 
 NO_DEBT = Band("no_debt", "No debt")
+NO_POSITION = Band("no_debt", "No position")
 UNKNOWN = Band("unknown", "Unknown")
 LIQUIDATABLE = Band("liquidatable", "Liquidatable")
 BLOCKED = Band("liquidatable", "Past the line, blocked")
@@ -39,7 +41,7 @@ def band_of(account: AccountView | RankedAccountView) -> Band:
     if account.status == "unknown":
         return UNKNOWN
     if account.status == "no_debt":
-        return NO_DEBT
+        return NO_POSITION if account.kind == "perp" else NO_DEBT
     if account.status == "liquidatable":
         blocked = isinstance(account, AccountView) and _reason(account, "liquidation_blocked") is not None
         return BLOCKED if blocked else LIQUIDATABLE
@@ -112,6 +114,8 @@ def _verdict(account: AccountView) -> Verdict:
             return _unknown(account, band)
         case "no_debt":
             supplied = f"{shown.money(account.collateral_value)} {account.value_currency or ''}".strip()
+            if account.kind == "perp":
+                return Verdict(band, "No position, so nothing to liquidate", soon=f"{supplied} of margin posted")
             return Verdict(band, "No debt, so nothing to liquidate", soon=f"{supplied} of collateral supplied")
         case "liquidatable":
             return _liquidatable(account, band)
@@ -125,6 +129,9 @@ def _unknown(account: AccountView, band: Band) -> Verdict:
         return Verdict(
             band, f"Not known yet: {place} has been seen but not read", soon="it will be read at one of the next blocks"
         )
+    refused = _reason(account, "deployment_refused")
+    if refused is not None:
+        return Verdict(band, f"Unknown: {place} cannot be read at present", soon=refused)
     details = "; ".join(reason.detail for reason in account.reasons[:3]) or "no reason was given"
     return Verdict(band, f"Unknown: {place} could not be assessed", soon=details)
 
@@ -139,9 +146,9 @@ def _liquidatable(account: AccountView, band: Band) -> Verdict:
             band,
             "Past the line, but liquidation is blocked for now",
             soon=f"{blocked}; {factor}",
-            fix=fix_of(account.restore),
+            fix=fix_of(account),
         )
-    return Verdict(band, "Liquidatable now", f"at {factor}", back, fix_of(account.restore))
+    return Verdict(band, "Liquidatable now", f"at {factor}", back, fix_of(account))
 
 
 def _healthy(account: AccountView, band: Band) -> Verdict:
@@ -151,41 +158,50 @@ def _healthy(account: AccountView, band: Band) -> Verdict:
         verb = "falls" if nearest.direction == "fall" else "rises"
         unit = account.value_currency or ""
         far = f"{shown.room(nearest.distance)} from liquidation"
-        when = f"if {nearest.symbol} {verb} to {price} {unit}".strip()
+        when = f"if {price_name(nearest)} {verb} to {price} {unit}".strip()
     else:
         far, when = "No single price liquidates it:", "only several prices moving together can"
-    fix = fix_of(account.restore) if account.restore else "health factor above the target, nothing to restore"
-    return Verdict(band, far, when, soon_of(account), fix)
+    fix = fix_of(account) if account.restore else "health factor above the target, nothing to restore"
+    soon = soon_of(account)
+    if account.kind == "perp":
+        soon = held(account) + (f" · {soon}" if soon else "")
+    return Verdict(band, far, when, soon, fix)
 
 
 def soon_of(account: AccountView) -> str | None:
-    """How long interest alone takes to the line, prices unchanged."""
+    """How long interest (of perps: funding) alone takes to the line, prices unchanged."""
+    what = "funding" if account.kind == "perp" else "interest"
     match account.seconds_to_liquidation:
         case None:
             return None
         case "never":
-            return "interest alone never gets it there"
+            return f"{what} alone never gets it there"
         case "more_than_a_year":
-            return "more than a year by interest alone"
+            return f"more than a year by {what} alone"
         case seconds:
-            return f"{shown.duration(seconds)} by interest alone"
+            return f"{shown.duration(seconds)} by {what} alone"
 
 
-def fix_of(restore: RestoreView | None) -> str | None:
-    """The shortest remedy: one repayment or one addition, each enough by itself."""
+def fix_of(account: AccountView) -> str | None:
+    """The shortest remedy: one repayment, addition or closing, each enough by itself."""
+    restore = account.restore
     if restore is None:
         return None
     target = shown.ratio_down(restore.target_health_factor, 2)
     ways = [f"repay {shown.amount_up(way.amount)} {way.symbol}" for way in restore.repay[:1]]
     ways += [f"add {shown.amount_up(way.amount)} {way.symbol}" for way in restore.add_collateral[:1]]
-    return f"{' or '.join(ways)} to reach {target}" if ways else f"no single repayment or addition reaches {target}"
+    ways += [f"close {shown.amount_up(way.amount)} {way.symbol}" for way in restore.close[:1]]
+    if ways:
+        return f"{' or '.join(ways)} to reach {target}"
+    kinds = "addition or closing" if account.kind == "perp" else "repayment or addition"
+    return f"no single {kinds} reaches {target}"
 
 
 def _back(nearest: NamedLiquidationPrice, currency: str | None) -> str:
     side = "above" if nearest.direction == "fall" else "below"
     price = shown.liquidation_price(nearest.price, nearest.direction)
     return (
-        f"safe again only with {nearest.symbol} back {side} {price} {currency or ''}".strip()
+        f"safe again only with {price_name(nearest)} back {side} {price} {currency or ''}".strip()
         + f" ({shown.distance(nearest.distance)})"
     )
 
