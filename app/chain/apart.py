@@ -7,13 +7,16 @@ deploy do such things on purpose, so a call that did is asked in a request of it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from app.domain.chain import Address, CallResult, ContractCall, Returned, Reverted
 
 LONE_GAS: Final = 10_000_000
-"""Gas of a request about one call that is kept apart. A price costs 0.05 to 1 million; a transaction on Ethereum may
-not spend more than 16.8 million (EIP-7825), the protocol's own work included."""
+"""Gas of a request about one call that is kept apart. A price costs 0.05 to 1 million, a whole account in dozens of
+markets some 4; a transaction on Ethereum may not spend more than 16.8 million (EIP-7825), all its work included."""
+MOST_LONE: Final = 128
+"""So many calls kept apart are asked in one run; the rest are refused, so that no crowd of them stops a block."""
 METER_GAS: Final = 3_037_000
 """What `METER` costs: so much gas was left when a request's calls were done, if it succeeds at their end."""
 METER: Final = ContractCall(Address(bytes(19) + b"\x08"), bytes(192 * 88))
@@ -41,6 +44,10 @@ class Apart:
 
     def __contains__(self, call: object) -> bool:
         return call in self._good
+
+    def chosen(self, calls: Iterable[ContractCall], most: int) -> set[ContractCall]:
+        """Those of `calls` to be asked where there is not room for all: they answered well most often in a row."""
+        return set(sorted(calls, key=lambda call: -self._good.get(call, 0))[:most])
 
     def add(self, call: ContractCall) -> None:
         """From now on `call` is asked by itself."""

@@ -10,7 +10,17 @@ from operator import attrgetter
 from typing import Final, TypeVar
 
 from app.chain.aggregate3 import ENTRY_WORDS, decode_aggregate3, encode_aggregate3
-from app.chain.apart import LONE_GAS, MAX_RESULT_BYTES, METER, REFUSED, Apart, bounded, is_doubtful
+from app.chain.apart import (
+    LONE_GAS,
+    MAX_RESULT_BYTES,
+    METER,
+    METER_GAS,
+    MOST_LONE,
+    REFUSED,
+    Apart,
+    bounded,
+    is_doubtful,
+)
 from app.chain.faults import ExecutionReverted, Malformed, OutOfGas, ResponseTooLarge
 from app.chain.rpc import Rpc
 from app.chain.wire import body, call_params
@@ -26,6 +36,8 @@ MAX_BODY_BYTES: Final = 1_500_000
 _IN_FLIGHT: Final = 2
 _EXTRA_IN_FLIGHT: Final = 4
 """Requests besides the chunks': about calls kept apart, and in search of what spoils a chunk."""
+_FEW: Final = 8
+"""A group no larger than this that spoils its request is not halved any more: its calls are judged one by one."""
 _GROW_AFTER: Final = 64
 """Full chunks in a row that must succeed before a learned size grows again by a quarter."""
 _WORD: Final = 32
@@ -41,6 +53,7 @@ class Multicaller:
         self._most = max_calls
         self._full_chunks = 0
         self._extra = asyncio.Semaphore(_EXTRA_IN_FLIGHT)
+        self._meter_proven = False
         self._meter_works = True
         """False once the node could not run the meter even alone: then chunks cannot be certified."""
         self.chunk_calls = max_calls
@@ -61,8 +74,9 @@ class Multicaller:
 
         A revert without data is believed only of a call that certainly had gas: running dry because its neighbours
         used it up looks just like that, and must not read as its own failure. A call that starves others is found
-        once and asked alone from then on, with `LONE_GAS`. What then still runs dry, is refused by the node as a
-        whole, or answers with more than `MAX_RESULT_BYTES`, is `Reverted(b"")`.
+        once and asked alone from then on, with `LONE_GAS`, and no more than `MOST_LONE` such in a run. What then runs
+        dry, is refused by the node as a whole, answers with more than `MAX_RESULT_BYTES`, or finds no room is
+        `Reverted(b"")`.
 
         Args:
             calls: Any number.
@@ -72,6 +86,7 @@ class Multicaller:
             OutOfGas, ResponseTooLarge, ExecutionReverted: the node refuses even a request without any call.
             Any other class of `app.chain.faults`: the request failed; nothing is known about the calls not given yet.
         """
+        room = _Room()
         running: deque[asyncio.Task[list[CallResult]]] = deque()
         finished: list[CallResult] = []
         at, total = 0, len(calls)
@@ -79,7 +94,7 @@ class Multicaller:
             while at < total or running:
                 while at < total and len(running) < _IN_FLIGHT:
                     chunk = calls[at : _cut(calls, at, self.chunk_calls)]
-                    running.append(asyncio.create_task(self._run_chunk(chunk, block)))
+                    running.append(asyncio.create_task(self._run_chunk(chunk, block, room)))
                     at += len(chunk)
                 if finished:
                     await asyncio.sleep(0)  # the next request leaves before the caller gets busy with these results
@@ -92,13 +107,16 @@ class Multicaller:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def _run_chunk(self, calls: Sequence[ContractCall], block: bytes) -> list[CallResult]:
-        """One chunk; the calls of it that are kept apart are asked beside it."""
+    async def _run_chunk(self, calls: Sequence[ContractCall], block: bytes, room: _Room) -> list[CallResult]:
+        """One chunk; the calls of it that are kept apart are asked beside it, as far as there is room."""
         lone = [place for place, call in enumerate(calls) if call in self.apart] if self.apart else []
         if not lone:
             return await self._run_together(calls, block)
         alone = set(lone)
         rest = [place for place in range(len(calls)) if place not in alone]
+        asked = self.apart.chosen((calls[place] for place in lone), room.left)
+        room.left -= len(asked)
+        lone = [place for place in lone if calls[place] in asked]
         together = self._run_together([calls[place] for place in rest], block)
         answers, *single = await _all([together, *(self._one(calls[place], block) for place in lone)])
         results: list[CallResult] = [REFUSED] * len(calls)
@@ -143,7 +161,7 @@ class Multicaller:
     async def _certified(self, calls: Sequence[ContractCall], block: bytes) -> list[CallResult]:
         """Results that say something of their own calls: `METER_GAS` was left after all of them.
 
-        Where it was not, the halves are asked; a single call after which it was not is kept apart from now on.
+        Where it was not, the halves are asked, and in the end each call: one that leaves nothing is kept apart.
         """
         if not calls:
             return []
@@ -153,16 +171,34 @@ class Multicaller:
             results = await self._try([*calls, METER], block)
         if results is not None and type(results[-1]) is Returned:
             return [self._taken(call, result) for call, result in zip(calls, results[:-1], strict=True)]
-        if len(calls) == 1:
-            async with self._extra:
-                metered = await self._try([METER], block)
-            if metered is None or type(metered[0]) is not Returned:
-                self._meter_works = False
-            else:
-                self.apart.add(calls[0])
-            return await self._one(calls[0], block)
+        if len(calls) <= _FEW:
+            if not await self._proves_meter(block):
+                return await self._certified(calls, block)
+            known = len(self.apart)
+            answers = await _flat([self._judged(call, block) for call in calls])
+            if len(self.apart) == known:  # one of them behaves while it is given little
+                for call in calls:
+                    self.apart.add(call)
+            return answers
         half = (len(calls) + 1) // 2
         return await _flat([self._certified(calls[:half], block), self._certified(calls[half:], block)])
+
+    async def _proves_meter(self, block: bytes) -> bool:
+        """Whether the node can run the meter by itself; asked once."""
+        if not self._meter_proven:
+            async with self._extra:
+                metered = await self._try([METER], block)
+            self._meter_proven = metered is not None and type(metered[0]) is Returned
+            self._meter_works = self._meter_proven
+        return self._meter_works
+
+    async def _judged(self, call: ContractCall, block: bytes) -> list[CallResult]:
+        """The call's own answer with little gas; kept apart from now on if it leaves none of it."""
+        async with self._extra:
+            results = await self._try([call, METER], block, LONE_GAS + METER_GAS)
+        if results is None or type(results[1]) is not Returned:
+            self.apart.add(call)
+        return [REFUSED if results is None else self._taken(call, results[0])]
 
     async def _one(self, call: ContractCall, block: bytes) -> list[CallResult]:
         """The call's own answer, by itself and with `LONE_GAS`."""
@@ -208,6 +244,15 @@ class Multicaller:
         if self._full_chunks >= _GROW_AFTER:
             self.chunk_calls = min(self._most, self.chunk_calls + max(1, self.chunk_calls // 4))
             self._full_chunks = 0
+
+
+class _Room:
+    """How many more calls kept apart one run may ask."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MOST_LONE
 
 
 async def _all(work: Sequence[Coroutine[None, None, list[T]]]) -> list[list[T]]:

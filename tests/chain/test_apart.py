@@ -116,3 +116,22 @@ def test_no_more_calls_are_remembered_than_there_is_room_for(monkeypatch: pytest
     kept.note(calls[1], Returned(b"fine"))
     assert calls[1] not in kept, "three good answers in a row"
     assert METER not in kept
+
+
+async def test_a_crowd_of_them_costs_no_more_than_there_is_room_for(
+    node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that have answered are asked first."""
+    monkeypatch.setattr("app.chain.multicall.MOST_LONE", 10)
+    node.gas_of = lambda call: EVERYTHING if number_of(call) % 2 else 30_000
+    caller, calls = multicaller(node), numbered(60)
+    await caller.run(calls, LATEST)
+    assert len(caller.apart) == 30
+    node.gas_of = lambda call: 30_000
+    caller.apart.note(calls[59], Returned(b"fine"))
+    before = node.count("eth_call")
+    found = await caller.run(calls, LATEST)
+    assert node.count("eth_call") - before == 1 + 10
+    assert found[::2] == [Returned(call.data) for call in calls[::2]]
+    assert found[59] == Returned(calls[59].data)
+    assert sum(result == REFUSED for result in found) == 20
