@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from app.domain.account import AccountSnapshot
 from app.domain.chain import ZERO_ADDRESS
+from app.domain.legs import Factor, Leg
 from app.domain.market import MarketQuote
 from app.domain.risk import Health, Restoration, RiskAssessment, RiskStatus
 from app.domain.units import SECONDS_PER_YEAR, WAD
 from app.protocols.base import PricedState, Truth
 from app.protocols.morpho_blue.accrual import accrued, to_assets_up
 from app.protocols.morpho_blue.assessment import assess, lltv_bps, restore
+from app.protocols.morpho_blue.book import basis, make_factors, make_legs
 from app.protocols.morpho_blue.raw import BlueMarket, Raw, Totals
 from app.protocols.morpho_blue.records import Confirmation
 from app.protocols.morpho_blue.solvency import collateral_value, health_factor_wad
@@ -83,6 +86,15 @@ class MorphoPrices(PricedState):
         prices = {unit: price for unit, one in self._raw.markets.items() if one.collateral_code == market}
         return MorphoPrices(self._raw, self._confirmation, self._timestamp, {**self._prices, **prices})
 
+    def legs(self, snapshot: AccountSnapshot) -> tuple[Leg, ...] | None:
+        return None if self._confirmation.failed else make_legs(self.terms(snapshot.key.unit), snapshot)
+
+    def legs_basis(self) -> object:
+        return self._confirmation.failed, basis(self._all_terms())
+
+    def factors(self) -> tuple[Factor, ...]:
+        return make_factors(self._all_terms())
+
     def quotes(self) -> tuple[MarketQuote, ...]:
         """Without prices: each would be in another currency than the next."""
         return tuple(quote for market in self._raw.markets.values() for quote in self._quotes(market))
@@ -97,6 +109,12 @@ class MorphoPrices(PricedState):
             price = self._prices.get(unit, None if market.agrees is False else market.price)
             found = self._terms[unit] = Terms(market, accrued(market, self._timestamp), price)
         return found
+
+    def _all_terms(self) -> Iterator[Terms]:
+        for unit in self._raw.markets:
+            terms = self.terms(unit)
+            if terms is not None:
+                yield terms
 
     def _quotes(self, market: BlueMarket) -> tuple[MarketQuote, MarketQuote]:
         terms = self.terms(market.id)
