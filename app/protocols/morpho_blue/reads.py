@@ -85,7 +85,9 @@ def read_moving(contract: Address, raw: Raw, *, full: bool) -> ReadPlan[Raw]:
     first = _Questions(contract)
     for market in raw.markets.values():
         first.totals(market)
-        first.rate_and_price(market, ask_price=full or not market.is_silent)
+        first.rate_and_price(market, ask_price=False)
+    for market in raw.markets.values():  # what anybody may have written comes last: it can spoil only what follows
+        first.rate_and_price(market, ask_rate=False, ask_price=full or not market.is_silent)
     first.answer((yield first.calls))
     found = {unit: first.decode(market) for unit, market in raw.markets.items()}
 

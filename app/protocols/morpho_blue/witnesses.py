@@ -56,11 +56,12 @@ def compare(contract: Address, multicall3: Address, raw: Raw, wanted: Wanted) ->
     ]
     if not pairs:
         return raw
-    asked = [call for market, wallet in pairs for call in _verdict_calls(contract, market, wallet)]
-    now, *answers = yield [ContractCall(multicall3, calls.BLOCK_TIMESTAMP), *asked]
+    asked = [_verdict_calls(contract, market, wallet) for market, wallet in pairs]
+    positions, attempts = [one for one, _ in asked], [one for _, one in asked]
+    now, *answers = yield [ContractCall(multicall3, calls.BLOCK_TIMESTAMP), *positions, *attempts]
     markets = dict(raw.markets)
     outcomes: dict[str, tuple[Address, bool]] = {}
-    for (market, wallet), *two in zip(pairs, answers[::2], answers[1::2], strict=True):
+    for (market, wallet), *two in zip(pairs, answers[: len(pairs)], answers[len(pairs) :], strict=True):
         verdicts = _verdicts(market, wallet, decode_uint(now), two)
         if verdicts is None and wallet == market.witness:
             markets[market.id] = replace(market, witness=None)  # owes nothing any more: the next borrower is asked
