@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from app.domain.account import AccountSnapshot
+from app.domain.legs import Factor, Leg
 from app.domain.market import MarketQuote
 from app.domain.risk import Health, Restoration, RiskAssessment, RiskStatus
 from app.domain.units import BPS, SECONDS_PER_YEAR, WAD
 from app.protocols.base import PricedState, Truth
 from app.protocols.compound_v3.accrual import present_value, rate, utilization
 from app.protocols.compound_v3.assessment import assess, utilization_wad, verdict
+from app.protocols.compound_v3.book import basis, make_factors, make_legs
 from app.protocols.compound_v3.legs import Book, view_carries
 from app.protocols.compound_v3.raw import INDEX_SCALE
 from app.protocols.compound_v3.records import Confirmation
@@ -83,6 +85,15 @@ class CometPrices(PricedState):
     def with_price(self, market: str, price: int) -> CometPrices:
         book, stored = (one.with_price(market, price) for one in (self._book, self._stored))
         return CometPrices(book, stored, self._confirmation)
+
+    def legs(self, snapshot: AccountSnapshot) -> tuple[Leg, ...] | None:
+        return None if self._confirmation.failed else make_legs(self._book, snapshot)
+
+    def legs_basis(self) -> object:
+        return self._confirmation.failed, basis(self._book)
+
+    def factors(self) -> tuple[Factor, ...]:
+        return make_factors(self._book)
 
     def quotes(self) -> tuple[MarketQuote, ...]:
         """Base and collaterals. How much of a collateral there is in all is not read."""
