@@ -10,6 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, expect
 
 from tests.web import builders as b
+from tests.web import perp_builders as p
 from tests.web.served import Served
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -23,6 +24,14 @@ STATES = {
     "no debt": b.wallet(b.no_debt_account()),
     "stale": b.wallet(b.account(as_of=b.stale_as_of())),
     "empty": b.wallet(),
+    "perp": b.wallet(p.perp_account(p.eth_long(), p.btc_short())),
+    "three kinds": b.wallet(
+        p.drowned_perp(),
+        p.liquidatable_perp(),
+        p.converted_account(),
+        p.idle_perp(),
+        troubled_deployments=[p.trouble()],
+    ),
     "many": b.wallet(
         b.liquidatable_account(),
         b.unknown_account(chain_id=42161, as_of=b.as_of(chain_id=42161, chain="Arbitrum One")),
@@ -253,7 +262,7 @@ CONTRAST = """() => {
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_all_text_stands_out_enough_in_light_and_dark(watched: Watched, served: Served, scheme: str) -> None:
     page = await watched.page(color_scheme=scheme)
-    for state in ("healthy", "liquidatable", "unknown", "no debt", "many", "empty"):
+    for state in ("healthy", "liquidatable", "unknown", "no debt", "perp", "three kinds", "many", "empty"):
         served.source.view = STATES[state]
         await page.goto(PATH)
         assert await page.evaluate(CONTRAST) == [], state
