@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import math
 from dataclasses import replace
 
 import pytest
 
 from app.domain.account import AccountSnapshot, Unreadable
 from app.domain.chain import EMPTY_FILTER, Hash32, Log
+from app.domain.legs import CONSTANT
 from app.domain.risk import Direction, Health, RiskStatus
+from app.domain.units import WAD
 from app.errors import Fatal, Refused
-from app.protocols.base import Adapter, DeploymentState
+from app.protocols.base import Adapter, DeploymentState, ProtocolKind
 from app.protocols.calibration import choose_rules
 from app.protocols.registry import adapter_for, adapters
 from tests.protocols.conformance import Case, drive, everything_reverts
 
 TRUSTED = 20
+LARGE = 10**7
 
 
 def case_of(adapter: Adapter) -> Case:
@@ -231,3 +235,45 @@ def test_a_market_nobody_lists_any_more_makes_its_holder_unknown(adapter: Adapte
     moved = replace(holder, positions=(replace(first, market="0xgone"), *others))
     priced = state.at(case.timestamp, case.block_number)
     assert priced.assess(moved).status is priced.health(moved).status is RiskStatus.UNKNOWN
+
+
+@every_adapter
+def test_legs_and_factors_come_to_the_same_health(adapter: Adapter) -> None:
+    """Up to what integers truncate, which is next to nothing of accounts that are worth millions of units."""
+    case, state = case_of(adapter), state_of(adapter)
+    priced = state.at(case.timestamp, case.block_number)
+    values = {CONSTANT: 1.0, **{factor.name: factor.value for factor in priced.factors()}}
+    compared = 0
+    for account in case.accounts:
+        health, legs = priced.health(account), priced.legs(account)
+        if health.status is RiskStatus.UNKNOWN:
+            assert legs is None or any(values[leg.factor] is None for leg in legs)
+            continue
+        assert legs is not None
+        capacity = requirement = collateral = 0.0
+        for leg in legs:
+            value = values[leg.factor]
+            assert value is not None
+            capacity += leg.capacity * value
+            requirement += leg.requirement * value
+            collateral += leg.collateral * value
+        if health.health_factor_wad is None:
+            assert requirement == pytest.approx(0, abs=1e-6)
+            continue
+        values_counted = (health.collateral_value, health.debt_value if adapter.kind is ProtocolKind.LENDING else None)
+        if any(value is not None and abs(value) < LARGE for value in values_counted):
+            continue
+        if priced.truncates_threshold:
+            capacity = collateral * math.floor(capacity / collateral * 10_000 + 1e-7) / 10_000
+        assert capacity / requirement == pytest.approx(health.health_factor_wad / WAD, rel=1e-6)
+        compared += 1
+    assert compared
+
+
+@every_adapter
+def test_legs_hold_as_long_as_their_basis_does(adapter: Adapter) -> None:
+    case, state = case_of(adapter), state_of(adapter)
+    now, later = state.at(case.timestamp, case.block_number), state.at(case.timestamp + 3600, case.block_number + 300)
+    assert now.legs_basis() == later.legs_basis()
+    assert now.legs_basis() is not None
+    assert [now.legs(account) for account in case.accounts] == [later.legs(account) for account in case.accounts]
