@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from devnet.cache import DevnetUnavailable, cache_root
+from devnet.comet import COMET
 from devnet.compile import AAVE_V3_6, MORPHO_BLUE, OWN_CONTRACTS, compiled
 from devnet.fetch import anvil_binary, fetch_all, pinned_packages
 
@@ -44,7 +45,7 @@ def set_up(console: Console) -> None:
         task = progress.add_task("fetching contracts and tools", total=len(packages))
         fetch_all(packages, lambda _: progress.advance(task))
         anvil_binary()
-        units = (OWN_CONTRACTS, AAVE_V3_6, MORPHO_BLUE)
+        units = (OWN_CONTRACTS, AAVE_V3_6, MORPHO_BLUE, COMET)
         task = progress.add_task("compiling contracts (about half a minute, once)", total=len(units))
         for unit in units:
             compiled(unit)

@@ -282,8 +282,9 @@ class _BlockWork:
         for name, state in self._now.items():
             if name in self._refused or name not in self._before or not state.accounts_change_unseen:
                 continue
-            logs_seen = self._touches[name].seen and not self._is_unwatched(name) and self._is_one_step()
-            if state.may_have_changed_unseen(self._before[name], logs_seen=logs_seen):
+            in_order = self._is_one_step() and not self._is_unwatched(name)
+            logs = self._touches[name].logs if in_order else None
+            if state.may_have_changed_unseen(self._before[name], logs=logs):
                 keys += sorted(self._tried[name].unlogged.suspects)
         return self._within_room(keys, self._markets)
 

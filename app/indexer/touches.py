@@ -19,14 +19,16 @@ class Touches:
     """Touched accounts with the markets the logs named."""
     configuration: bool = False
     rules: bool = False
-    seen: bool = False
-    """There was any log of it at all."""
+    logs: list[Log] = field(default_factory=list)
+    """Those that meant anything, kept only where the deployment has a use for them."""
 
     def add(self, state: DeploymentState, logs: Iterable[Log]) -> Touches:
         """Note what `logs` mean to the deployment; logs of others mean nothing to it."""
         for log in logs:
-            for touch in state.touched(log):
-                self.seen = True
+            touches = state.touched(log)
+            if touches and state.accounts_change_unseen:
+                self.logs.append(log)
+            for touch in touches:
                 match touch:
                     case AccountTouched(key, market):
                         markets = self.accounts.setdefault(key, set())

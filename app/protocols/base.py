@@ -188,13 +188,13 @@ class DeploymentState(ABC):
     """Whether an account's raw state can change now and then with no log naming it. Then every stored account is
     read again in a slow round besides."""
 
-    def may_have_changed_unseen(self, before: DeploymentState, *, logs_seen: bool) -> bool:
-        """Whether some account may have changed without a log since `before`, an earlier state.
+    def may_have_changed_unseen(self, before: DeploymentState, *, logs: Sequence[Log] | None) -> bool:
+        """Whether some account may have changed since `before`, an earlier state, that no log names.
 
-        Says yes whenever it cannot be excluded. `logs_seen`: a log of this deployment was seen in these blocks, which
-        may be what made the difference; never said of blocks nobody looked at one by one.
+        Says yes whenever it can be told. `logs`: those that touched this deployment meanwhile, in order, which may be
+        what made the difference; None after a gap, where they would explain too much.
         """
-        del before, logs_seen
+        del before, logs
         return False
 
     def may_change_unseen(self, snapshot: AccountSnapshot) -> bool:

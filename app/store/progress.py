@@ -12,7 +12,15 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.domain.chain import ChainId
 from app.store.blocks import StoredBlock, stored_block
 from app.store.engine import Query, ReadSession
-from app.store.tables import account_due, account_states, blocks, deployments, log_scans, record_keys
+from app.store.tables import (
+    account_due,
+    account_states,
+    blocks,
+    deployment_troubles,
+    deployments,
+    log_scans,
+    record_keys,
+)
 
 _CHAIN = bindparam("chain_id", type_=BigInteger)
 
@@ -80,6 +88,15 @@ _last_state = (
     .limit(literal_column("1", Integer))
     .lateral("last_state")
 )
+_is_read = (
+    select(deployment_troubles.c.trouble)
+    .where(deployment_troubles.c.deployment_id == deployments.c.id)
+    .order_by(deployment_troubles.c.block_id.desc())
+    .limit(literal_column("1", Integer))
+    .scalar_subquery()
+    .is_(None)
+)
+"""Not set aside: then its accounts say so themselves, and nothing is done about them."""
 _doubtful_accounts = (
     select(func.count())
     .select_from(
@@ -89,6 +106,7 @@ _doubtful_accounts = (
         deployments.c.chain_id == _CHAIN,
         account_due.c.read_at_block_id.is_(None),
         _last_state.c.unreadable.is_(None),
+        _is_read,
     )
     .scalar_subquery()
 )
@@ -102,7 +120,8 @@ class Missed:
     blocks: int
     """Blocks after the first stored one whose logs are still to be searched."""
     accounts: int
-    """Accounts stored as they were before, although logs found since say that they changed."""
+    """Accounts stored as they were before, although they changed since, or may have. Without those of deployments
+    that are set aside."""
 
     def __bool__(self) -> bool:
         return bool(self.blocks or self.accounts)

@@ -238,9 +238,9 @@ class ToyState(DeploymentState):
     def moves_by_itself(self, snapshot: AccountSnapshot) -> bool:
         return snapshot.params[1] > 0
 
-    def may_have_changed_unseen(self, before: DeploymentState, *, logs_seen: bool) -> bool:
+    def may_have_changed_unseen(self, before: DeploymentState, *, logs: Sequence[Log] | None) -> bool:
         assert isinstance(before, ToyState)
-        return self.changes != before.changes and not logs_seen
+        return self.changes != before.changes and not logs
 
     def may_change_unseen(self, snapshot: AccountSnapshot) -> bool:
         return bool(snapshot.positions)

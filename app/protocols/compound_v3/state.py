@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import ClassVar
 
-from app.domain.account import AccountKey, AccountState
+from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.domain.chain import Log, LogFilter, ReadPlan
 from app.domain.market import Deployment, Market, MarketRecord, ValueUnit
 from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind, Touch, Truth
@@ -14,7 +15,7 @@ from app.protocols.compound_v3.account_reads import read_account, read_truth
 from app.protocols.compound_v3.accrual import accrued_indices, stored_indices
 from app.protocols.compound_v3.coverage import COVERAGE
 from app.protocols.compound_v3.deployments import DEPLOYMENTS, SLUG
-from app.protocols.compound_v3.events import Watched
+from app.protocols.compound_v3.events import Watched, explain_accrual, names_one_side
 from app.protocols.compound_v3.legs import Book
 from app.protocols.compound_v3.moving_reads import read_moving
 from app.protocols.compound_v3.priced import CometPrices
@@ -78,6 +79,33 @@ class CometState(DeploymentState):
     def read_account(self, key: AccountKey, block_number: int, markets: frozenset[str]) -> ReadPlan[AccountState]:
         """The account's own flags name all it holds, so `markets` adds nothing."""
         return read_account(self.deployment.address, self.raw, key, block_number)
+
+    accounts_change_unseen: ClassVar[bool] = True
+
+    def may_have_changed_unseen(self, before: DeploymentState, *, logs: Sequence[Log] | None) -> bool:
+        """Whether interest was accrued although no log says why, or a log tells of one side of a transfer only.
+
+        Every write of a principal accrues first, so a transfer that no log tells of leaves the time of the last accrual
+        changed. (So does claiming rewards, which changes no balance: then nothing is found.) Not told: a wholly silent
+        transfer between two debts in blocks where other logs explain an accrual, or in the very second of the accrual
+        before it. These the slow round finds.
+        """
+        assert isinstance(before, CometState)
+        now, then = self.raw.totals, before.raw.totals
+        if now is None or then is None or (logs and names_one_side(logs)):
+            return True
+        return now.accrued_at != then.accrued_at and not (logs and explain_accrual(logs))
+
+    def may_change_unseen(self, snapshot: AccountSnapshot) -> bool:
+        """Whether the account is or could become a borrower: it owes, or has collateral and no supply.
+
+        `Transfer` names whoever a transfer takes supplied base from or gives it to. Unnamed is who goes from no supply
+        to a debt, and who repays a part of one, or exactly all of it.
+        """
+        base = self.raw.base.code
+        return bool(snapshot.positions) and not any(
+            held.market == base and held.supplied_raw for held in snapshot.positions
+        )
 
     def read_truth(self, key: AccountKey) -> ReadPlan[Truth | None]:
         return read_truth(self.deployment.address, key)
