@@ -11,7 +11,8 @@ from app.api.addresses import to_checksum
 from app.api.source import ReadPath
 from app.store.engine import Database
 from app.web.routes import mount_pages
-from tests.fakes.pond import DOLLAR, ETHER, USD8, pond_account, pond_records
+from tests.fakes.perp import LOT, USD6, tide_account, tide_deployment
+from tests.fakes.pond import DOLLAR, ETHER, USD8, WETH, pond_account, pond_records
 from tests.fakes.site import DEVNET, EPOCH, Site, open_site, wallet
 from tests.web.html import Page
 
@@ -66,6 +67,22 @@ async def test_every_number_on_the_page_is_one_the_api_answers(lake: Site) -> No
     shown = {e.attributes["data-value"] for e in page.all() if "data-value" in e.attributes}
     assert len(shown) > 10
     assert shown <= answered
+
+
+async def test_every_number_of_a_perp_and_of_its_dollars_is_one_the_api_answers(lake: Site) -> None:
+    await lake.register(tide_deployment())
+    account = tide_account(ALICE, cash=2000 * USD6, size=4 * LOT, entry=3100 * USD6)
+    await lake.commit_tide(9, [account], measure=WETH.asset)
+    page = page_of(await lake.get(PATH))
+    answered = set(strings((await lake.get(f"/v1/wallets/{ALICE}")).json()))
+    shown = {e.attributes["data-value"] for e in page.all() if "data-value" in e.attributes}
+    assert shown <= answered
+    assert {"1600.000000", "12000.000000", "4160000.00000000"} <= shown
+    assert "By the oracle of pond-devnet" in page.text
+    assert [e.text for e in page.all("h2") if e.attributes.get("id", "").startswith("name-")] == [
+        "Pond (devnet)",
+        "Tide (devnet)",
+    ]
 
 
 async def test_a_past_block_is_the_past(lake: Site) -> None:
