@@ -83,13 +83,13 @@ class CurieState(DeploymentState):
                 return True
         return False
 
-    def may_have_changed_unseen(self, before: DeploymentState, *, logs_seen: bool) -> bool:
+    def may_have_changed_unseen(self, before: DeploymentState, *, logs: Sequence[Log] | None) -> bool:
         """Whether a market's funding was told and is not any more: then those in it are to be read, so that they tell.
 
         What does change unseen is where an account's funding was last settled, when what it settled was less than a
         unit: that makes no difference of a unit, and the slow round sets it right.
         """
-        del logs_seen
+        del logs
         assert isinstance(before, CurieState)
         told = {code for code, market in before.raw.markets.items() if market.growth is not None}
         return any(market.growth is None for code, market in self.raw.markets.items() if code in told)

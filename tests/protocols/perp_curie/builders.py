@@ -38,6 +38,9 @@ class Perp:
     status: Status = Status.OPEN
     pool_twap: int = 0
     """The pool's average price; 0 for the price itself."""
+    settled_growth: int = GROWTH
+    seconds: int = NOW - SETTLED_AT
+    """Since then."""
 
     @property
     def base(self) -> Address:
@@ -57,8 +60,8 @@ class Perp:
 
     @property
     def growth(self) -> int:
-        """At `NOW`: funding stands still in a market that is not open."""
-        return GROWTH + (self.premium * (NOW - SETTLED_AT) if self.status is Status.OPEN else 0)
+        """Funding stands still in a market that is not open."""
+        return self.settled_growth + (self.premium * self.seconds if self.status is Status.OPEN else 0)
 
 
 ETH = Perp("vETH", 1, 2_008_251_567_029_069_786_589, pool_twap=2_020 * WAD)

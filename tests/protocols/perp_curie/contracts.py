@@ -116,7 +116,8 @@ class FakeContracts:
             return Reverted(b"")
         if view == calls.GET_PAUSED_INDEX_PRICE and perp.status is Status.OPEN:
             return answer(0)
-        return answer(perp.price)
+        other = view == calls.GET_PAUSED_INDEX_PRICE and perp.status is Status.CLOSED
+        return answer(perp.price + 1 if other else perp.price)
 
     def _collateral(self, view: bytes, token: Address) -> CallResult:
         found = next((one for one in self.tokens if one.asset == token), None)

@@ -89,6 +89,7 @@ def test_the_numbers_are_the_rules_as_written_in_the_contracts(account: AccountS
         assert (risk.health_factor_wad < WAD) == liquidatable
         assert (risk.utilization_wad is None) == (value <= 0)
         assert risk.utilization_wad is None or (risk.utilization_wad > WAD) == liquidatable
+        assert value <= 0 or risk.utilization_wad == -(-requirement * WAD // value)
     else:
         assert risk.status is RiskStatus.NO_DEBT
         assert risk.health_factor_wad is None
@@ -224,11 +225,21 @@ def test_funding_goes_on_at_the_premium_of_the_block() -> None:
 
 
 def test_orders_are_said_to_be_cancelled_first_and_have_no_entry_price() -> None:
-    account = snapshot(1_000 * USD, maker(ETH, WAD, -2_000 * WAD, fee=5), taker(BTC, WAD // 100))
+    account = snapshot(1_000 * USD, maker(ETH, WAD, -2_000 * WAD, fee=5), taker(BTC, -WAD // 100))
     risk = priced().assess(account)
     assert [one.entry_price for one in risk.perps] == [None, BTC.price // 100 * 100]
     assert "maker_orders" in {reason.code for reason in risk.reasons}
-    assert priced().restoration(account, 100 * WAD).close == ()
+
+
+def test_a_short_is_endangered_by_a_rise_however_far_and_a_long_by_a_fall() -> None:
+    short, long = snapshot(10**7 * USD, taker(ETH, -WAD)), snapshot(500 * USD, taker(ETH, WAD))
+    for account, direction in ((short, Direction.RISE), (long, Direction.FALL)):
+        found = priced().assess(account).perps[0].liquidation_price
+        assert found is not None
+        assert found.direction is direction
+        assert (found.distance_wad > 0) == (direction is Direction.RISE)
+    unlevered = snapshot(10**7 * USD, taker(ETH, WAD))
+    assert priced().assess(unlevered).perps[0].liquidation_price is None, "not even at a price of nothing"
 
 
 def test_a_paused_clearing_house_is_said() -> None:

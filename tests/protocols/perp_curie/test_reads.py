@@ -35,7 +35,7 @@ from tests.protocols.perp_curie.builders import (
     snapshot,
     taker,
 )
-from tests.protocols.perp_curie.contracts import FakeContracts, read_state
+from tests.protocols.perp_curie.contracts import FakeContracts, answer, read_state
 
 
 def rounds(plan: ReadPlan[T], contracts: FakeContracts) -> tuple[T, list[int]]:
@@ -109,7 +109,7 @@ def test_a_block_is_one_round_and_a_deposit_adds_one() -> None:
 
 def test_an_account_with_orders_takes_a_third_round() -> None:
     account = snapshot(5, maker(ETH, WAD, -WAD, fee=3, funding=-4, orders=2), taker(BTC, WAD), tokens={WETH: 1})
-    contracts = FakeContracts((account,))
+    contracts = FakeContracts((account, snapshot(5, taker(ETH, WAD), wallet=wallet_of(2))))
     state = read_state(contracts)
     found, sizes = rounds(state.read_account(account.key, BLOCK, frozenset()), contracts)
     assert found == account
@@ -139,6 +139,36 @@ def test_a_growth_once_exact_stays_so_after_all_who_settled_have_left() -> None:
     assert after.raw.markets[ETH.code].growth == Growth(ETH.growth, GROWTH)
 
 
+def test_a_growth_stays_exact_when_the_last_to_settle_left_in_that_very_block() -> None:
+    settled, other = snapshot(5, taker(ETH, WAD, last=GROWTH)), snapshot(5, taker(ETH, -WAD), wallet=wallet_of(2))
+    state = read_state(FakeContracts((settled, other)))
+    moved = replace(ETH, pool_twap=2_011 * WAD, settled_growth=ETH.growth, seconds=12)
+    later = FakeContracts((other,), (moved, BTC, OLD, STILL), now=NOW + 12)
+    after = drive(state.read_next(full=False), later)
+    assert isinstance(after, CurieState)
+    assert after.raw.markets[ETH.code].growth == Growth(moved.growth, ETH.growth)
+
+
+def test_a_market_entered_and_left_again_holds_nothing() -> None:
+    account = snapshot(5, taker(ETH, 0, 0, last=0))
+    assert read(account, FakeContracts((account,))) == snapshot(5)
+
+
+@pytest.mark.parametrize("view", [calls.IS_OPEN, calls.IS_CLOSED])
+def test_a_market_that_is_two_things_or_nothing_at_once_has_no_status(view: bytes) -> None:
+    contracts = FakeContracts((snapshot(5, taker(ETH, WAD)),))
+
+    def turned(call: ContractCall) -> CallResult:
+        found = contracts(call)
+        if call == ContractCall(ETH.base, view):
+            return answer(1 - int.from_bytes(found.data, "big"))
+        return found
+
+    state = drive(read_state(contracts).read_next(full=True), turned)
+    assert isinstance(state, CurieState)
+    assert state.raw.markets[ETH.code].status is None
+
+
 def test_without_anybody_who_tells_the_growth_is_not_known() -> None:
     state = read_state(FakeContracts((snapshot(5, maker(ETH, WAD, -WAD)),)))
     assert state.raw.markets[ETH.code].growth is None
@@ -148,8 +178,8 @@ def test_without_anybody_who_tells_the_growth_is_not_known() -> None:
     assert state.may_change_unseen(held)
     assert not state.may_change_unseen(snapshot(5))
     told = read_state(FakeContracts((held,)))
-    assert state.may_have_changed_unseen(told, logs_seen=False)
-    assert not told.may_have_changed_unseen(state, logs_seen=False)
+    assert state.may_have_changed_unseen(told, logs=())
+    assert not told.may_have_changed_unseen(state, logs=())
 
 
 def test_the_largest_positions_are_kept_as_witnesses() -> None:

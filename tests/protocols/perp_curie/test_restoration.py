@@ -9,13 +9,8 @@ from hypothesis import strategies as st
 
 from app.domain.account import AccountSnapshot
 from app.protocols.perp_curie.priced import CuriePrices
-from tests.protocols.perp_curie.builders import (
-    BTC,
-    ETH,
-    WAD,
-    snapshot,
-)
-from tests.protocols.perp_curie.exact import accounts, priced
+from tests.protocols.perp_curie.builders import BTC, ETH, OLD, STILL, WAD, maker, snapshot, taker
+from tests.protocols.perp_curie.exact import USD, accounts, priced
 
 
 @given(account=accounts((ETH, BTC)), target=st.integers(WAD, 20 * WAD))
@@ -39,6 +34,22 @@ def test_each_remedy_reaches_the_target_and_a_unit_less_does_not(account: Accoun
         assert 0 < closing.assets <= abs(held.size_raw)
         factor = _after_closing(state, account, closing.market, closing.assets)
         assert factor is None or factor >= target
+
+
+def test_what_is_in_orders_or_in_a_market_that_is_not_open_cannot_be_closed() -> None:
+    """Each first position is most of the requirement: closing one like it would do."""
+    other = taker(BTC, WAD // 1_000)
+    for held, closable in (
+        (taker(ETH, WAD), True),
+        (maker(ETH, WAD, -ETH.price), False),
+        (taker(OLD, 400 * WAD), False),
+        (taker(STILL, -180 * WAD), False),
+    ):
+        account = snapshot(1_000 * USD, held, other)
+        factor = priced().health(account).health_factor_wad
+        assert factor is not None
+        closed = priced().restoration(account, factor * 3).close
+        assert [remedy.market for remedy in closed] == ([ETH.code] if closable else [])
 
 
 def _after_closing(state: CuriePrices, account: AccountSnapshot, market: str, size: int) -> int | None:
