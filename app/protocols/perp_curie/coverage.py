@@ -23,8 +23,8 @@ COVERAGE = Coverage(
         "Time to liquidation assumes that mark prices and premiums stay as they are, and the sizes of accounts with"
         " open orders too.",
         "Where the payments follow from no settled growth that is known, pending funding may be a unit of 10^-18"
-        " dollars off; account values, in whole units of the settlement token, are the contracts' own unless that very unit"
-        " makes the difference.",
+        " dollars off; account values, in whole units of the settlement token, are the contracts' own unless that very"
+        " unit makes the difference.",
         "A long's verdict may turn more than once within a millionth of a dollar of notional; the liquidation price is"
         " one of the turns.",
     ),
