@@ -20,6 +20,7 @@ BENCHMARKS = {
     "block_latency": "bar 10: block mined to rows visible",
     "chain_reads": "bars 2, 3, 4: bulk account reads",
     "block_loop": "bar 1: every account of a market at a new block",
+    "block_loop_all": "bar 1a: the same with every protocol on one chain",
 }
 """Module by name, the quick ones first, and what it measures."""
 
