@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from app.domain.chain import Address, ContractCall
-from devnet import aave_v3_0, aave_v3_6, curie_life, liquidator, morpho_blue, pool, population, venus_life
+from devnet import aave_v3_0, aave_v3_6, comet_life, curie_life, liquidator, morpho_blue, pool, population, venus_life
 from devnet.anvil import Anvil
 from devnet.assets import ADMIN, ASSETS, FEEDER, Token, deploy_tokens
 from devnet.cache import write_atomically
@@ -34,6 +34,7 @@ NEIGHBOURS: dict[str, Callable[..., Neighbour]] = {
     "venus": venus_life.join,
     "morpho-blue": morpho_blue.join,
     "perp-curie": curie_life.join,
+    "compound-v3": comet_life.join,
 }
 """Protocols that join a world when asked for: each deploys and populates itself."""
 

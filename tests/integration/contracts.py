@@ -10,6 +10,7 @@ from typing import TypeAlias
 from app.domain.chain import Address, ContractCall, Returned
 from devnet import pool
 from devnet.codec import call_data, wallet_call_data, words
+from devnet.comet_life import CometLife
 from devnet.curie_life import CurieLife
 from devnet.morpho_blue import PARAMS, MorphoLife
 from devnet.venus_life import VenusLife
@@ -123,11 +124,33 @@ def _curie(world: World, deployment_id: str, wallets: Sequence[Address]) -> Iter
         )
 
 
+def _comet(world: World, deployment_id: str, wallets: Sequence[Address]) -> Iterator[tuple[AccountName, Word]]:
+    """isLiquidatable after an accrual, and the balances that the market states."""
+    life = world.neighbours["compound-v3"]
+    assert isinstance(life, CometLife)
+    comet, tokens = life.comet, [token.address for token in life.comet.collaterals.values()]
+    views = ("isLiquidatable(address)", "balanceOf(address)", "borrowBalanceOf(address)")
+    for part in _parts(wallets):
+        calls = [ContractCall(comet.address, wallet_call_data("accrueAccount(address)", part[0]))]
+        for wallet in part:
+            calls += [ContractCall(comet.address, wallet_call_data(view, wallet)) for view in views]
+            calls += [
+                ContractCall(comet.address, call_data("userCollateral(address,address)", wallet, token))
+                for token in tokens
+            ]
+        answers = iter(_numbers(world, calls)[1:])
+        for wallet in part:
+            (liquidatable,), (lent,), (owed,) = next(answers), next(answers), next(answers)
+            supplied = _held([(comet.base.address, lent), *((token, next(answers)[0]) for token in tokens)])
+            yield (deployment_id, wallet, ""), Word(bool(liquidatable), supplied, _held([(comet.base.address, owed)]))
+
+
 _BY_PROTOCOL: Mapping[str, Callable[[World, str, Sequence[Address]], Iterable[tuple[AccountName, Word]]]] = {
     "aave-v3": _aave,
     "compound-v2": _venus,
     "morpho-blue": _morpho,
     "perp-curie": _curie,
+    "compound-v3": _comet,
 }
 
 
