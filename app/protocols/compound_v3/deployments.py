@@ -5,6 +5,11 @@ compound-finance/comet state it) and `deployments/*/roots.json` there; the USDC 
 the WETH one of Optimism are also the emitters in the public receipts of the tests. Start blocks: that of the chain's
 Configurator in the Messari subgraph configurations, rounded down, because on Arbitrum the first Comet is known to be
 28 blocks older than the Configurator; 0 where none was found, which only makes the first search of old logs longer.
+
+They are followed by default. Everything is exact at every block but for one case: a transfer of base between two debts
+writes no log. Where nothing else accrued interest in its block it is found in that very block, by the accrual; beside
+other life of the same Comet, or in the same second as it, within an hour, when every account has been read again in
+turn (`IndexerOptions.reread_seconds`). Up to then these two accounts show the debts they had before.
 """
 
 from __future__ import annotations
@@ -56,8 +61,6 @@ def _deployment(chain_id: ChainId, base: str, comet: str) -> Deployment:
         name=f"Compound V3 {base} {chain}",
         address=Address.from_hex(comet),
         start_block=start_block,
-        on_request=True,  # a transfer of the base asset between borrowers names nobody in a log: not re-read yet
-        on_request_reason="a transfer of the base asset between two borrowers leaves no log, and is not seen yet",
         source="compound-finance/comet roots.json and list of official markets; "
         + (
             "messari/subgraphs, its Configurator's start block rounded down" if start_block else "start block not found"
