@@ -81,6 +81,12 @@ class PricedState(ABC):
     def with_price(self, market: str, price: int) -> PricedState:
         """The same state with another oracle price for one market: what-if, and proof of a liquidation price."""
 
+    def raw_debt(self, market: str, units: int) -> int:
+        """`LendingPosition.borrowed_raw` of a debt taken on now, of `units` in what the protocol counts debts in
+        (scaled balance, shares, principal): above 0, and more units are more debt. For what-if only."""
+        del market
+        return units
+
     @property
     def truncates_threshold(self) -> bool:
         """Whether health is computed by the average liquidation threshold truncated to whole bps (older Aave)."""

@@ -184,7 +184,7 @@ class TidePriced(PricedState):
         )
 
     def with_price(self, market: str, price: int) -> TidePriced:
-        return replace(self, mark=price)
+        return replace(self, mark=price) if market == PERP_ETH.code else self
 
     def quotes(self) -> tuple[MarketQuote, ...]:
         return (MarketQuote(PERP_ETH.code, self.mark, self.updated_at), MarketQuote(CASH.code, USD6))

@@ -13,7 +13,7 @@ from app.protocols.compound_v2.accrual import Accrued
 from app.protocols.compound_v2.assessment import assess, utilization_wad
 from app.protocols.compound_v2.book import basis, make_factors, make_legs
 from app.protocols.compound_v2.legs import add_up, oracle_price, pool_of, read_legs, shown_price, vai_debt
-from app.protocols.compound_v2.raw import CORE_POOL, Listing, unpack_debt
+from app.protocols.compound_v2.raw import CORE_POOL, Listing, pack_debt, unpack_debt
 from app.protocols.compound_v2.records import Confirmation
 from app.protocols.compound_v2.restoration import restore
 
@@ -93,6 +93,10 @@ class CompoundPrices(PricedState):
         raw_price = oracle_price(price, self._accrued.raw.by_code[market].decimals)
         accrued, stored = (one.with_price(market, raw_price) for one in (self._accrued, self._stored))
         return CompoundPrices(accrued, stored, self._confirmation, self._chain_id)
+
+    def raw_debt(self, market: str, units: int) -> int:
+        books = self._accrued.books(market)
+        return units if books is None else pack_debt(units, books.borrow_index)
 
     def legs(self, snapshot: AccountSnapshot) -> tuple[Leg, ...] | None:
         return None if self._confirmation.failed else make_legs(self._accrued, snapshot)
