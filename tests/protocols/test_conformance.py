@@ -163,7 +163,8 @@ def test_a_liquidation_price_is_where_the_verdict_turns(adapter: Adapter) -> Non
     priced = state.at(case.timestamp, case.block_number)
     proven = 0
     for account in case.accounts:
-        for position in priced.assess(account).positions:
+        risk = priced.assess(account)
+        for position in (*risk.positions, *risk.perps):
             found = position.liquidation_price
             if found is None:
                 continue
