@@ -169,8 +169,8 @@ async def _load_past(
 async def _load_states(
     context: ReadContext, session: ReadSession, deployment: Deployment, pasts: Sequence[Sequence[AccountMoment]]
 ) -> dict[int, StateAt | None]:
-    """The deployment's state at every block of `pasts`, by the block's id: three queries while no market was added.
-    None at the blocks since which it is set aside."""
+    """The deployment's state at every block of `pasts`, by the block's id. None at those at which it was set
+    aside: what is stored of it is then of an older one."""
     blocks = {moment.block.id: moment.block for past in pasts for moment in past}
     if not blocks:
         return {}
@@ -178,18 +178,29 @@ async def _load_states(
     oldest = await load_markets(session, deployment.id, blocks[min(blocks)])
     newest = await load_markets(session, deployment.id, blocks[max(blocks)])
     adapter = context.find_adapter(deployment.protocol)
-    newest_block = blocks[max(blocks)]
-    troubles = await load_troubles_at(session, {deployment.chain_id: newest_block.id})
-    trouble = troubles.get(deployment.id)
+    aside = await _blocks_aside(session, deployment, list(blocks.values()))
     states: dict[int, StateAt | None] = {}
     for block_id, block in blocks.items():
-        is_aside = trouble is not None and block.ref.number >= trouble.since_block
-        if not records[block_id] or is_aside:
+        if not records[block_id] or block_id in aside:
             states[block_id] = None
             continue
         markets = newest if oldest == newest else await load_markets(session, deployment.id, block)
         states[block_id] = restore_at(adapter, deployment, markets, records[block_id], block.ref)
     return states
+
+
+async def _blocks_aside(session: ReadSession, deployment: Deployment, blocks: Sequence[StoredBlock]) -> set[int]:
+    """Ids of those blocks at which the deployment was set aside. One small query a block outside of a trouble: a
+    period that is over can lie between any two of them."""
+    aside: set[int] = set()
+    since: int | None = None
+    for block in sorted(blocks, key=lambda block: block.id, reverse=True):
+        if since is None or block.ref.number < since:
+            found = (await load_troubles_at(session, {deployment.chain_id: block.id})).get(deployment.id)
+            since = None if found is None else found.since_block
+        if since is not None:
+            aside.add(block.id)
+    return aside
 
 
 def _valued(past: _Past, states: Mapping[int, StateAt | None], kind: Kind) -> AccountHistory:

@@ -97,6 +97,16 @@ async def test_the_past_is_unknown_from_the_first_block_that_was_not_read(site: 
     assert {status for _, status in by_id["pond-devnet"]} == {"healthy"}
 
 
+async def test_a_trouble_that_is_over_leaves_its_own_blocks_unknown_in_the_past(site: Site) -> None:
+    await _two_ponds(site)
+    await site.commit(4)
+    await site.set_aside(await site.commit(5, deployment_id="pond-bad"), None, "pond-bad")
+    await site.set_aside(await site.commit(6), TEXT, "pond-bad")
+    await site.set_aside(await site.commit(7, deployment_id="pond-bad"), None, "pond-bad")
+    (past,) = (await site.get(f"/v1/wallets/{ALICE}/history", deployment_id="pond-bad")).json()["accounts"]
+    assert [p["status"] for p in past["points"]] == ["healthy", "unknown", "unknown", "healthy", "unknown", "healthy"]
+
+
 async def test_its_chain_is_fresh_but_not_ready(site: Site) -> None:
     await _two_ponds(site)
     (chain,) = (await site.get("/v1/status")).json()["chains"]
