@@ -7,7 +7,7 @@ what an uninterrupted run would have.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState
@@ -25,9 +25,9 @@ class Unlogged:
     places: Mapping[int, frozenset[AccountKey]] = field(default_factory=dict)
     """Every stored account of a deployment that can change unseen, by its place in the round (`place_of`)."""
 
-    def renewed(self, state: DeploymentState, read: Iterable[AccountState], round_blocks: int) -> Unlogged:
+    def renewed(self, state: DeploymentState, read: Sequence[AccountState], round_blocks: int) -> Unlogged:
         """With the accounts just read, as `state` sees them. One that could not be read is left to its retry."""
-        if not is_watched(state):
+        if not read or not is_watched(state):
             return self
         moving, suspects, places = set(self.moving), set(self.suspects), dict(self.places)
         for account in read:
