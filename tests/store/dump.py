@@ -33,6 +33,9 @@ _TABLES = {
                p.size_raw, p.entry_notional_raw, p.perp_params::text FROM positions p
         LEFT JOIN accounts a ON a.id = p.account_id LEFT JOIN markets m ON m.id = p.market_id
         JOIN blocks b ON b.id = p.block_id""",
+    "deployment_troubles": """
+        SELECT d.slug, b.number, t.trouble, t.since_block FROM deployment_troubles t
+        JOIN deployments d ON d.id = t.deployment_id JOIN blocks b ON b.id = t.block_id""",
     "log_scans": """
         SELECT d.slug, s.from_block, s.to_block FROM log_scans s
         JOIN deployments d ON d.id = s.deployment_id""",
@@ -60,5 +63,5 @@ def empty(url: str) -> None:
     with psycopg.connect(url) as connection:
         connection.execute(
             "TRUNCATE chains, blocks, deployments, markets, market_descriptions, record_keys, market_records, "
-            "accounts, account_states, positions, account_due, log_scans"
+            "accounts, account_states, positions, account_due, log_scans, deployment_troubles"
         )
