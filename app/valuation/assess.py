@@ -90,7 +90,11 @@ def restore_at(
     Raises:
         Fatal: the records are not this adapter's, or incomplete.
     """
-    state = adapter.restore_state(deployment, markets, records)
+    return state_at(deployment, adapter.restore_state(deployment, markets, records), block)
+
+
+def state_at(deployment: Deployment, state: DeploymentState, block: BlockRef) -> StateAt:
+    """A state as restored, with interest accrued to `block`."""
     priced = state.at(block.timestamp, block.number)
     return StateAt(
         deployment,

@@ -138,6 +138,23 @@ class Screen:
             known = known[health <= np.partition(health, count - 1)[count - 1]]
         return self._ranked(known)[: max(count, 0)]
 
+    def unknown_keys(self) -> list[AccountKey]:
+        """Whoever some factor of is not known, in no particular order."""
+        return self.keys(np.flatnonzero(self.unknown))
+
+    def owing(self, less_than: float = np.inf) -> list[AccountKey]:
+        """Whoever has a known requirement above 0 and below `less_than`, in no particular order."""
+        return self.keys(np.flatnonzero((self.requirement > 0) & (self.requirement < less_than)))
+
+    def bands_by_ledger(self, edges: Sequence[float]) -> dict[Ledger, tuple[int, ...]]:
+        """`bands` of those with a health, ledger by ledger; those without accounts are left out."""
+        ledgers, width = self._gather_ledgers(), len(edges) + 1
+        known = ~np.isnan(self.health)
+        places = np.searchsorted(np.asarray(edges, float), self.health[known], side="right")
+        names = self._population.ledgers
+        counts = np.bincount(ledgers[known] * width + places, minlength=len(names) * width).reshape(-1, width)
+        return {names[number]: tuple(counts[number].tolist()) for number in np.unique(ledgers).tolist()}
+
     def bands(self, edges: Sequence[float]) -> Bands:
         """Accounts by health; `edges` ascending."""
         unknown = self.unknown
