@@ -104,11 +104,16 @@ class StoredChain:
     async def _load_followed(self, session: ReadSession, cursor: StoredBlock | None) -> tuple[Followed, ...]:
         limits = {cursor.ref.chain_id: cursor.id} if cursor is not None else {}
         troubles = await load_troubles_at(session, limits)
+        # reading all accounts of a deployment takes a second or so for ten thousand: not after every failed request
+        unmoved = cursor is not None and cursor == self.cursor
+        held = {one.deployment.id: one.unlogged for one in self.followed if unmoved and one.state is not None}
         followed = []
         for one in self._deployments:
             state = await self._load_state(session, one, cursor)
             unlogged = NOBODY
-            if state is not None and cursor is not None and is_watched(state):
+            if one.id in held:
+                unlogged = held[one.id]
+            elif state is not None and cursor is not None and is_watched(state):
                 stored = await load_accounts(session, one.id, cursor)
                 unlogged = unlogged.renewed(state, stored, self._round_blocks)
             followed.append(Followed(one, self._adapter_for(one.protocol), state, troubles.get(one.id), unlogged))
