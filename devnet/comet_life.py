@@ -122,7 +122,8 @@ class CometLife:
             for token in tokens:
                 self._chain.execute(wallet, token.address, "approve(address,uint256)", self.comet.address, UINT256_MAX)
         self._chain.mine()
-        self._supply(LIQUIDITY_PROVIDER, base, _worth(5_000_000, base, prices), must_succeed=True)
+        lent = max(5_000_000, 100_000 * len(self.wallets))
+        self._supply(LIQUIDITY_PROVIDER, base, _worth(lent, base, prices), must_succeed=True)
         for wallet in self.wallets:
             if rng.random() < 0.15:
                 self._supply(wallet, base, _worth(rng.randint(100, 50_000), base, prices), must_succeed=True)
