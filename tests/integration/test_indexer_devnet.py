@@ -157,7 +157,7 @@ async def run_process_until(
     world: World, place: Place, folder: Path, connection: psycopg.Connection[tuple[int]], number: int
 ) -> None:
     """Run an indexer process and kill it the moment block `number` is seen stored: it is at work on the next then."""
-    arguments = (world.rpc_url, place.url, str(folder / "deployments.json"))
+    arguments = (world.rpc_url, place.url, str(folder / f"deployments-{world.chain_id}.json"))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.integration.indexer_process", *arguments
     )
