@@ -16,6 +16,7 @@ BENCHMARKS = {
     "chain_logs": "bar 5: logs to typed rows",
     "store_ingest": "bar 12: states nobody saw before",
     "store_blocks": "bars 13 and 14: blocks of changes",
+    "book": "bars 6, 6b, 7: a million accounts revalued",
     "api_wallet": "bar 15: the wallet answer over HTTP",
     "block_latency": "bar 10: block mined to rows visible",
     "chain_reads": "bars 2, 3, 4: bulk account reads",

@@ -182,8 +182,6 @@ class Book:
                 that is no finite number. Nothing was changed then.
         """
         rules = self._rules[deployment_id]
-        if len(set(keys)) != len(keys) or any(key in self._population for key in keys):
-            raise ValueError(f"{deployment_id}: an account twice; use set_account for those that are in the book")
         if any(key.deployment_id != deployment_id for key in keys):
             raise ValueError(f"{deployment_id}: an account of another deployment")
         if owners.size and (np.any(np.diff(owners) < 0) or owners[0] < 0 or owners[-1] >= len(keys)):

@@ -17,9 +17,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.valuation.book.arrays import Counts, Floats
-from app.valuation.book.crossings import Exposure, candidates, count_crossings
+from app.valuation.book.crossings import BLOCK_ROWS, Exposure, candidates, count_crossings
 from app.valuation.book.factors import FactorTable
-from app.valuation.book.kernel import BLOCK_ROWS, Scratch
+from app.valuation.book.kernel import Scratch
 from app.valuation.book.population import Ledger
 from app.valuation.book.screen import Screen
 from app.valuation.book.tally import Tally

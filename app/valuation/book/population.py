@@ -133,11 +133,19 @@ class Population:
         self._row_of[number] = bucket.append(number, ledger, supplies, debts)
 
     def number_all(self, keys: Sequence[AccountKey]) -> Indices:
-        """New numbers for accounts that are not in the book; `settle` says where they are."""
-        self.version += 1
+        """New numbers for accounts that are not in the book; `settle` says where they are.
+
+        Raises:
+            ValueError: a key twice, or in the book already. Nothing was changed then.
+        """
         first = len(self._keys)
+        # hashing keys is most of the time of loading, and updating a dict by a dict does not do it again
+        numbers = dict(zip(keys, range(first, first + len(keys)), strict=True))
+        if len(numbers) != len(keys) or (self._numbers and not self._numbers.keys().isdisjoint(numbers)):
+            raise ValueError("an account twice; those that are in the book are to be set, not loaded")
+        self.version += 1
         self._keys.extend(keys)
-        self._numbers.update(zip(keys, range(first, first + len(keys)), strict=True))
+        self._numbers.update(numbers)
         self._reserve(len(self._keys))
         return np.arange(first, first + len(keys), dtype=np.int32)
 

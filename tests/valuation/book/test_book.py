@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.account import AccountKey
@@ -46,6 +46,7 @@ def everything(book: Book) -> dict[AccountKey, tuple[str, ...]]:
     return {account: tuple(map(float.hex, numbers(screen, account))) for account in book}
 
 
+@settings(deadline=None)
 @given(populations, values_with_gaps)
 def test_repricing_equals_a_plain_loop_over_the_legs(
     population: dict[AccountKey, list[Leg] | None], values: dict[str, float | None]
@@ -75,6 +76,7 @@ def test_repricing_equals_a_plain_loop_over_the_legs(
             assert math.isnan(found[3])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(accounts, st.booleans()), max_size=40), known_values)
 def test_changes_in_any_order_leave_the_book_that_would_be_built_from_the_outcome(
     changes: list[tuple[tuple[AccountKey, list[Leg] | None], bool]], values: dict[str, float | None]
@@ -93,6 +95,7 @@ def test_changes_in_any_order_leave_the_book_that_would_be_built_from_the_outcom
     assert everything(book) == everything(book_of(outcome, values))
 
 
+@settings(deadline=None)
 @given(st.lists(lending_legs(), max_size=12), known_values, st.booleans())
 def test_loading_many_accounts_equals_setting_each(
     legs: list[list[Leg]], values: dict[str, float | None], is_filled: bool
@@ -109,6 +112,7 @@ def test_loading_many_accounts_equals_setting_each(
     assert everything(at_once) == everything(one_by_one)
 
 
+@settings(deadline=None)
 @given(lending_legs())
 def test_an_account_can_be_taken_apart_into_legs_that_mean_the_same(legs: list[Leg]) -> None:
     book = book_of({key(1): legs}, {**PRICES, "inverse": 0.5})
@@ -260,6 +264,7 @@ def test_accounts_are_counted_by_band_of_health() -> None:
     assert (bands.counts, bands.no_debt, bands.unknown) == ((1, 1, 2), 1, 1)
 
 
+@settings(deadline=None)
 @given(populations, known_values, st.integers(0, 30))
 def test_the_riskiest_are_the_first_of_all_in_order(
     population: dict[AccountKey, list[Leg] | None], values: dict[str, float | None], count: int

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.domain.legs import Factor, Leg
@@ -127,6 +127,7 @@ WHOLE = [
 EDGE = Holding({0: 10**18}, {1: 1650 * 10**6})
 
 
+@settings(deadline=None)
 @given(positions(), st.booleans(), st.sampled_from([1.0, 1.05]))
 @example((WHOLE, [EDGE]), True, 1.0)
 def test_outside_those_to_confirm_floats_and_integers_see_the_same_side_of_the_line(
@@ -147,6 +148,7 @@ def test_outside_those_to_confirm_floats_and_integers_see_the_same_side_of_the_l
             assert (exact is not None and exact < Fraction(line)) == (health < line)
 
 
+@settings(deadline=None)
 @given(positions(), st.booleans())
 def test_the_exact_health_is_within_its_bounds_and_within_a_billionth_unless_said_otherwise(
     population: tuple[list[Reserve], list[Holding]], truncates: bool

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.domain.account import AccountKey
 from app.domain.legs import CONSTANT, Factor, Leg
 from app.valuation.book import MOVES, Book, Shock, StaleScreen
+from app.valuation.book.crossings import _first_not_below
 from tests.valuation.book.builders import (
     MARKETS,
     PERPS,
@@ -61,6 +62,7 @@ def assert_curve_is_revaluation(book: Book, moved: frozenset[str], moves: tuple[
 moved_markets = st.frozensets(st.sampled_from(MARKETS), min_size=1)
 
 
+@settings(deadline=None)
 @given(populations, known_values, moved_markets)
 def test_the_curve_is_what_revaluing_everybody_at_each_move_gives(
     population: dict[AccountKey, list[Leg] | None], values: dict[str, float | None], moved: frozenset[str]
@@ -68,6 +70,7 @@ def test_the_curve_is_what_revaluing_everybody_at_each_move_gives(
     assert_curve_is_revaluation(book_of(population, values), moved, MOVES[::10])
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 100), st.booleans(), st.integers(-3, 3), st.booleans(), moved_markets)
 @example(60, True, 0, True, frozenset({"weth"}))
 def test_accounts_that_turn_exactly_at_a_move_are_counted_as_revaluation_counts_them(
@@ -125,6 +128,7 @@ def test_a_curve_needs_a_screen_of_the_present_factors_and_moves_that_ascend() -
             book.liquidation_curve(lambda *_: True, moves)
 
 
+@settings(deadline=None)
 @given(populations, known_values, moved_markets, st.floats(0.1, 3))
 def test_a_shock_values_everybody_as_the_moved_prices_would_and_leaves_the_book_alone(
     population: dict[AccountKey, list[Leg] | None],
@@ -151,6 +155,7 @@ def test_a_shock_moves_one_deployment_only_where_it_names_one() -> None:
         book.shocked(Shock(lambda *_: 0.0))
 
 
+@settings(deadline=None)
 @given(populations, known_values)
 def test_at_its_liquidation_move_an_account_has_health_one(
     population: dict[AccountKey, list[Leg] | None], values: dict[str, float]
@@ -207,3 +212,16 @@ def test_a_factor_that_rises_and_falls_with_the_moved_prices_stays() -> None:
     book.set_factors(POOL, factors({"ratio": 1.0}, ratio=("weth", "dai")))
     assert_curve_is_revaluation(book, frozenset({"weth", "dai"}), MOVES)
     assert not book.liquidation_curve(lambda *_: True).counts.any()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.floats(0.1, 3), min_size=1, max_size=8, unique=True).map(sorted),
+    st.integers(2, 300),
+    st.lists(st.floats(), max_size=20),
+)
+def test_places_among_the_moves_are_those_of_a_search(uneven: list[float], steps: int, elsewhere: list[float]) -> None:
+    for moves in (np.array(uneven), np.linspace(uneven[0], uneven[0] + 1, steps)):
+        near = np.concatenate([np.nextafter(moves, -np.inf), moves, np.nextafter(moves, np.inf)])
+        at = np.concatenate([near, [-np.inf, np.inf, 0.0], [x for x in elsewhere if not math.isnan(x)]])
+        assert _first_not_below(moves, at).tolist() == np.searchsorted(moves, at).tolist()
