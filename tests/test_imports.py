@@ -100,12 +100,13 @@ def test_pure_packages_do_not_touch_clock_environment_or_randomness(package: str
             assert module.split(".")[0] not in banned, f"{path}:{line}: {package} is pure and may not import {module}"
 
 
-def test_numpy_is_known_in_the_book_only() -> None:
+def test_numpy_is_known_in_the_book_and_what_is_built_on_it_only() -> None:
     """So that the command line and the API start without it; and whoever reads one account counts in integers."""
+    columns = {ROOT / "app/valuation/book", ROOT / "app/valuation/market_risk"}
     for path in FILES:
-        if (ROOT / "app/valuation/book") not in path.parents:
+        if columns.isdisjoint(path.parents):
             for line, module in _imports(path):
-                assert module.split(".")[0] != "numpy", f"{path}:{line}: numpy is for app/valuation/book"
+                assert module.split(".")[0] != "numpy", f"{path}:{line}: numpy is for the book and market risk"
 
 
 def test_only_settings_reads_the_environment() -> None:

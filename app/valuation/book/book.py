@@ -64,6 +64,15 @@ class Book:
         """(deployment id, market code) of every price that moves some factor."""
         return list(self._table.markets())
 
+    @property
+    def ledgers(self) -> Sequence[Ledger]:
+        """By number, in order of appearance."""
+        return self._population.ledgers
+
+    def groups_by_column(self, group_of: GroupOf) -> list[tuple[str | None, str | None]]:
+        """By column of `Screen.factors`: the groups of prices it rises with and falls with."""
+        return [self._table.groups(column, group_of) for column in range(len(self._table))]
+
     def declare(self, deployment_id: str, unit: ValueUnit, *, truncates_threshold: bool = False) -> None:
         """Make a deployment known, or state its rules anew: its accounts are sorted in again if need be.
 

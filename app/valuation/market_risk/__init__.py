@@ -1,0 +1,32 @@
+"""What moves of prices would do to everybody: curves, cascades, distributions. Floats of the book, in US dollars."""
+
+from app.valuation.market_risk.cascade import DEFAULT_DEPTH_USD, Cascade, CascadeSums, Impact, ImpactModel, cascade
+from app.valuation.market_risk.concentration import Concentration, Holder, concentration
+from app.valuation.market_risk.curve import CurveSums, RiskCurve, risk_curve
+from app.valuation.market_risk.market import JointMove, RiskMarket
+from app.valuation.market_risk.summary import Band, DeploymentSummary, UsdSums, summarise
+from app.valuation.market_risk.verdicts import Verdicts, verdict_under, verdicts_under
+
+__all__ = [
+    "DEFAULT_DEPTH_USD",
+    "Band",
+    "Cascade",
+    "CascadeSums",
+    "Concentration",
+    "CurveSums",
+    "DeploymentSummary",
+    "Holder",
+    "Impact",
+    "ImpactModel",
+    "JointMove",
+    "RiskCurve",
+    "RiskMarket",
+    "UsdSums",
+    "Verdicts",
+    "cascade",
+    "concentration",
+    "risk_curve",
+    "summarise",
+    "verdict_under",
+    "verdicts_under",
+]

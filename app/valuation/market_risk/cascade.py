@@ -1,0 +1,199 @@
+"""What liquidations do to prices, and those prices to others: an estimate, by a model that is stated and simple.
+
+Prices start where a shock puts them. Whoever is below the line there has collateral sold; that moves prices down by the
+impact model; whoever is below the line then sells too, and so on to rest:
+
+    price      = present price x shock x impact(all that was sold of its pool)
+    sold       = of each account ever below the line: its collateral, all kinds alike, up to close_factor x (1 + bonus)
+                 of its debt at the prices of the round, valued at present prices
+    linear:      impact = 1 - 1 % x sold / depth
+    square root: impact = 1 - 1 % x sqrt(sold / depth)
+
+`depth` is US dollars per 1 % move. Assets of one group share one pool; in `OTHER` each symbol has its own. What has no
+depth does not move. Sold is counted in quantity (at present prices), so lower prices never sell less, and both series
+only grow: prices fall round by round to the first level that explains itself. Without impact that is the first round,
+and its accounts are those of the plain curve.
+
+Left out: that a liquidation makes its account safer again (each counts once, whatever `close_factor`), what liquidators
+buy to repay, recovery, other traders, fees, time; closing of perps (they are counted, and sell nothing).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from app.valuation.book.arrays import Flags, Floats, Positions
+from app.valuation.book.screen import Screen
+from app.valuation.groups import BTC, ETH, OTHER
+from app.valuation.market_risk.market import Multiplier, RiskMarket
+from app.valuation.shocks import Shock
+
+DEFAULT_DEPTH_USD: Mapping[str, float] = {ETH: 50e6, BTC: 100e6, OTHER: 1e6}
+"""Round assumptions, not measurements; stable assets are taken not to move."""
+LOWEST_IMPACT = 0.01
+"""No sale takes more than 99 % off a price: past that the models say nothing."""
+AT_REST = 1e-9
+"""Relative move of every price in a round below which nothing goes on."""
+
+
+class ImpactModel(StrEnum):
+    """How a price answers to what is sold."""
+
+    LINEAR = "linear"
+    SQUARE_ROOT = "square_root"
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What the estimate rests on. `depth_usd`: above 0, by group, or by symbol in capitals of what is in `OTHER`; what
+    is left out does not move."""
+
+    depth_usd: Mapping[str, float] = field(default_factory=lambda: DEFAULT_DEPTH_USD)
+    model: ImpactModel = ImpactModel.LINEAR
+    close_factor: float = 0.5
+    """Part of an account's debt that is repaid, above 0 and at most 1."""
+    bonus: float = 0.05
+    """What liquidators get on top of what they repay, at least 0."""
+    max_rounds: int = 100
+
+    def of(self, sold_usd: float, depth_usd: float) -> float:
+        """What a price is multiplied by."""
+        parts = sold_usd / depth_usd
+        return max(LOWEST_IMPACT, 1 - 0.01 * (parts if self.model is ImpactModel.LINEAR else math.sqrt(parts)))
+
+
+@dataclass(frozen=True, slots=True)
+class CascadeSums:
+    """Accounts below the line, with values in US dollars at the prices of the moment. Perps are only counted."""
+
+    accounts: int
+    perp_accounts: int
+    unconverted: int
+    """Lending accounts among `accounts` that are in no sum, and sell nothing."""
+    debt: float
+    collateral: float
+    bad_debt: float
+    """Debt above collateral, account by account, of all lending accounts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """Before the first sale, and at rest."""
+
+    at_shock: CascadeSums
+    at_rest: CascadeSums
+    rounds: int
+    is_at_rest: bool
+    """False: still moving after `max_rounds`, so this is less than where it would end."""
+    sold_usd: Mapping[str, float]
+    """By pool: a group's name, or a symbol of `OTHER`."""
+    impact: Mapping[str, float]
+    """By pool: what its prices are multiplied by, besides the shock."""
+
+
+def cascade(market: RiskMarket, shock: Shock, impact: Impact | None = None) -> Cascade:
+    """The estimate. Equal inputs give equal results."""
+    return _Estimate(market, shock, impact or Impact()).run()
+
+
+class _Estimate:
+    def __init__(self, market: RiskMarket, shock: Shock, impact: Impact) -> None:
+        self.market, self.impact = market, impact
+        self._shock = market.multiplier(shock)
+        self._present = market.screen.factors
+        self._ledgers = market.row_ledgers(market.screen)
+        self._is_perp = market.is_perp_row(self._ledgers)
+        self._start_rates = market.ledger_rates()[self._ledgers] if self._ledgers.size else np.zeros(0)
+        columns = market.book.groups_by_column(lambda d, code: self._pool(market.symbol(d, code)))
+        self._pools = sorted({rises for rises, _ in columns if rises is not None})
+        number = {pool: place for place, pool in enumerate(self._pools)}
+        self._pool_of_column = np.array([len(number) if rises is None else number[rises] for rises, _ in columns])
+        self._drops = dict.fromkeys(self._pools, 1.0)
+
+    def run(self) -> Cascade:
+        sold = np.zeros(len(self._pools))
+        below: Flags = np.zeros(self._ledgers.size, np.bool_)
+        first, screen, rounds, is_at_rest = None, None, 0, False
+        for rounds in range(1, self.impact.max_rounds + 1):
+            screen = self.market.book.shocked(self.market.book_shock(self._multiplier), screen)
+            with np.errstate(invalid="ignore"):
+                below |= screen.health < 1
+            first = first or self._sums(screen, below)
+            sold = np.maximum(sold, self._sales(screen, below))
+            drops = {pool: self._drop(pool, float(sold[place])) for place, pool in enumerate(self._pools)}
+            is_at_rest = all(self._drops[pool] - drop <= AT_REST * self._drops[pool] for pool, drop in drops.items())
+            if is_at_rest or rounds == self.impact.max_rounds:
+                break
+            self._drops = drops
+        if screen is None or first is None:
+            raise ValueError("max_rounds has to be at least 1")
+        return Cascade(
+            first,
+            self._sums(screen, below),
+            rounds,
+            is_at_rest,
+            dict(zip(self._pools, sold.tolist(), strict=True)),
+            self._drops,
+        )
+
+    def _pool(self, symbol: str) -> str | None:
+        group, depth = self.market.groups.group_of(symbol), self.impact.depth_usd
+        if group != OTHER:
+            return group if group in depth else None
+        own = symbol.upper()
+        return own if own in depth or OTHER in depth else None
+
+    def _drop(self, pool: str, sold: float) -> float:
+        depth = self.impact.depth_usd
+        return self.impact.of(sold, depth.get(pool, depth.get(OTHER, math.inf)))
+
+    @property
+    def _multiplier(self) -> Multiplier:
+        def multiplier(symbol: str) -> float:
+            pool = self._pool(symbol)
+            return self._shock(symbol) * (1.0 if pool is None else self._drops.get(pool, 1.0))
+
+        return multiplier
+
+    def _rates(self) -> Floats:
+        rates = self.market.ledger_rates(self._multiplier)
+        return rates[self._ledgers] if self._ledgers.size else np.zeros(0)
+
+    def _sums(self, screen: Screen, below: Flags) -> CascadeSums:
+        rates, lending = self._rates(), ~self._is_perp
+        valued = lending & ~np.isnan(rates)
+        chosen = below & valued
+        shortfall = np.fmax(screen.requirement[valued] - screen.collateral[valued], 0.0) * rates[valued]
+        return CascadeSums(
+            int(np.count_nonzero(below & lending)),
+            int(np.count_nonzero(below & self._is_perp)),
+            int(np.count_nonzero(below & lending & np.isnan(rates))),
+            float((screen.requirement[chosen] * rates[chosen]).sum()),
+            float((screen.collateral[chosen] * rates[chosen]).sum()),
+            float(np.nansum(shortfall)),
+        )
+
+    def _sales(self, screen: Screen, below: Flags) -> Floats:
+        """By pool: US dollars, at present prices, of what the accounts below the line sell."""
+        sold = np.zeros(len(self._pools) + 1)
+        sellers = below & ~self._is_perp & ~np.isnan(self._start_rates)
+        owed = self.impact.close_factor * (1 + self.impact.bonus) * screen.requirement
+        with np.errstate(divide="ignore", invalid="ignore"):
+            part = np.where(screen.collateral > 0, np.fmin(owed / screen.collateral, 1.0), 0.0)
+        for columns, places, held in self._holdings(screen, sellers):
+            worth = held * self._present[columns] * self._start_rates[places] * part[places]
+            sold += np.bincount(self._pool_of_column[columns], weights=np.nan_to_num(worth), minlength=sold.size)
+        return sold[:-1]
+
+    def _holdings(self, screen: Screen, sellers: Flags) -> Iterator[tuple[Positions, Positions, Floats]]:
+        """Column, row and coefficient of what these accounts hold, one term of a bucket at a time."""
+        for bucket, start in screen.spans():
+            rows = np.flatnonzero(sellers[start : start + bucket.count])
+            for term in range(bucket.shape.supplies if rows.size else 0):
+                columns = bucket.supply_columns[term].take(rows).astype(np.intp)
+                yield columns, rows + start, bucket.collateral[term].take(rows)
