@@ -107,8 +107,11 @@ def _curie(world: World, deployment_id: str, wallets: Sequence[Address]) -> Iter
     curie = life.curie
     for wallet, view in zip(wallets, life.accounts(wallets), strict=True):
         assert view is not None, "no pool is too young here"
-        short = view.is_below_requirement
-        assert short == (life.verdict(wallet).word == "liquidatable"), f"{wallet}: margin and liquidation disagree"
+        verdict = life.verdict(wallet)
+        if verdict.word == "refused":  # whoever has nothing but a loss left cannot be liquidated
+            assert not any(one.size for one in view.positions.values()), f"{wallet}: {verdict.reason}"
+        short = view.is_below_requirement and verdict.word != "refused"
+        assert short == (verdict.word == "liquidatable"), f"{wallet}: {verdict.word}, {view}"
         posted = (curie.settlement.address, view.balance_raw), (curie.collateral.address, view.collateral_raw)
         perps = {curie.markets[name].base: (one.size, one.pending_funding) for name, one in view.positions.items()}
         yield (
