@@ -287,3 +287,14 @@ def test_an_empty_book_has_empty_answers() -> None:
     assert screen.to_confirm() == []
     assert screen.totals() == {}
     assert screen.bands([1.0]).counts == (0, 0)
+
+
+def test_nothing_is_left_behind_in_the_places_an_account_does_not_use_any_more() -> None:
+    """Six terms and five are in the same bucket; 0 x an unknown factor would be unknown."""
+    many = [Leg("weth", 1.0, 0.8, 0.0)] * 5
+    debts = [Leg("dai", 0.0, 0.0, 1.0)] * 5
+    unknown = [Leg("wbtc", 1.0, 0.8, 0.0), Leg("wbtc", 0.0, 0.0, 1.0)]
+    book = book_of({key(1): [*many, *debts, *unknown]}, {**PRICES, "wbtc": None})
+    assert book.reprice().unknown.all()
+    book.set_account(key(1), [*many, *debts])
+    assert not book.reprice().unknown.any()

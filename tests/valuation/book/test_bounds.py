@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.domain.legs import Factor, Leg
 from app.domain.units import BPS, RAY, WAD
 from app.valuation.book import Book
-from tests.valuation.book.builders import POOL, USD, key
+from tests.valuation.book.builders import POOL, USD, book_of, key
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +189,15 @@ def test_an_average_threshold_at_a_whole_bps_is_to_be_confirmed_where_one_bps_de
     reserves = [Reserve(18, 10**8, RAY, RAY, 8000), Reserve(18, 10**8, RAY, RAY, 9000), WHOLE[1]]
     half = 1000 * 10**18
     holdings = [Holding({0: half, 1: half}, {2: debt * 10**6}) for debt in (1690, 1700, 1710)]
-    holdings.append(Holding({0: half, 1: half + 10**17}, {2: 1_699_990_000}))
+    holdings.append(Holding({0: half, 1: half}, {2: 1_699_900_000}))
     screen = book_of_holdings(reserves, holdings, truncates=True).reprice()
+    assert screen.to_confirm() == [key(1), key(3)]
+
+
+def test_sums_that_cancel_out_are_known_less_well_than_their_outcome_looks() -> None:
+    """A perp account of a million millions long and short: a unit of equity is near the floats' own error."""
+    legs = [Leg("weth", 1e12, 1e12, 0.0), Leg("dai", 1 - 1e12, 1 - 1e12, 0.0), Leg("dai", 0.0, 0.0, 0.9)]
+    book = book_of({key(1): legs}, {"weth": 1.0, "dai": 1.0})
+    screen = book.reprice()
+    assert screen.health.tolist() == [1 / 0.9]
     assert screen.to_confirm() == [key(1)]

@@ -225,3 +225,13 @@ def test_places_among_the_moves_are_those_of_a_search(uneven: list[float], steps
         near = np.concatenate([np.nextafter(moves, -np.inf), moves, np.nextafter(moves, np.inf)])
         at = np.concatenate([near, [-np.inf, np.inf, 0.0], [x for x in elsewhere if not math.isnan(x)]])
         assert _first_not_below(moves, at).tolist() == np.searchsorted(moves, at).tolist()
+
+
+def test_an_account_that_is_liquidatable_in_the_middle_of_the_moves_only_is_found() -> None:
+    """Only who depends on the prices both ways can be: 0.5 m + 1 / m has its least in between."""
+    book = Book()
+    book.declare(POOL, USD)
+    book.set_factors(POOL, [Factor("up", 1.0, "dai"), Factor("down", 1.0, None, "dai")])
+    book.set_account(key(1), [Leg("up", 0.5, 0.5, 0), Leg("down", 1.0, 1.0, 0), Leg(CONSTANT, 0, 0, 1.45)])
+    curve = book.liquidation_curve(lambda *_: True, [0.5, 1.0, 1.4, 3.0])
+    assert curve.counts.tolist() == [0, 0, 1, 0]
