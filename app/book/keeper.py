@@ -171,7 +171,7 @@ class Keeper:
         """The verdict on everybody at the keeper's block, at least the `riskiest` accounts by the exact rule.
 
         Raises:
-            BlockReplaced: the block is no longer stored.
+            BlockReplaced: the block is no longer stored, and something of it had to be looked up.
         """
         at, accounts = self._stand(), self._accounts
         screen, self._recycled = accounts.book.reprice(self._recycled), None
@@ -194,8 +194,7 @@ class Keeper:
     async def confirm(self, keys: Iterable[AccountKey]) -> dict[AccountKey, Health]:
         """The contract's own verdict and numbers on some accounts at the keeper's block; those not there are left out.
 
-        Raises:
-            BlockReplaced: the block is no longer stored.
+        Raises: as `read`.
         """
         unvalued = {name: one.unvalued for name, one in self.kept.items() if one.unvalued is not None}
         return await self._confirm(self._stand(), {key for key in keys if key in self._accounts}, unvalued)

@@ -9,6 +9,9 @@ The tables with many rows (accounts, account_states, positions, market_records) 
 checked row by row and made writing three times slower (15.3 against 5.5 us a row); nor to `deployments`, which they
 are filled from by a join. A trigger of `blocks`, in the first
 migration, deletes their rows with the block instead, for whoever deletes it.
+
+What the monitor makes of all this (risk_*, status_changes) is derived: it can be made again from the rest, and goes
+with its block in the same ways.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -225,4 +229,79 @@ log_scans = Table(
     Column("to_block", BigInteger, primary_key=True, autoincrement=False),
     Column("from_block", BigInteger, nullable=False),
     comment="Block ranges whose logs are still to be searched for accounts, inclusive.",
+)
+
+risk_progress = Table(
+    "risk_progress",
+    metadata,
+    Column("chain_id", BigInteger, primary_key=True, autoincrement=False),
+    _block(),
+    Index(None, "block_id"),
+    comment="The newest block each chain's risk board was made at.",
+)
+
+risk_board = Table(
+    "risk_board",
+    metadata,
+    Column("chain_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("rank", Integer, primary_key=True, autoincrement=False),
+    _block(),
+    Column("account_id", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("health_factor_wad", Integer256),
+    Column("utilization_wad", Integer256),
+    Column("collateral_value", Integer256),
+    Column("debt_value", Integer256),
+    Column("notional_value", Integer256),
+    Column("currency", Text),
+    Column("value_decimals", SmallInteger, nullable=False),
+    Column("is_exact", Boolean, nullable=False),
+    Index(None, "block_id"),
+    comment="Each chain's riskiest accounts at its newest block, from rank 1: every liquidatable one, some unknown"
+    " ones, the next healthy ones. Numbers are the contract's own; is_exact is false where there are none.",
+)
+
+risk_totals = Table(
+    "risk_totals",
+    metadata,
+    Column("deployment_id", Integer, ForeignKey("deployments.id"), primary_key=True, autoincrement=False),
+    _block(primary_key=True),
+    Column("measure", Text, primary_key=True),
+    Column("currency", Text),
+    Column("liquidatable", Integer, nullable=False),
+    Column("unknown", Integer, nullable=False),
+    Column("healthy", Integer, nullable=False),
+    Column("no_debt", Integer, nullable=False),
+    Column("bands", ARRAY(Integer, dimensions=1), nullable=False),
+    Column("collateral", Double),
+    Column("capacity", Double),
+    Column("requirement", Double),
+    Index(None, "block_id"),
+    comment="Sums over the accounts of a deployment that are counted in one measure, as floats of whole units; a row"
+    " when a status changed, a sum moved noticeably, or an hour began. Unknown accounts are in no sum.",
+)
+
+status_changes = Table(
+    "status_changes",
+    metadata,
+    Column("account_id", Integer, primary_key=True, autoincrement=False),
+    _bare_block(),
+    Column("from_status", Text),
+    Column("to_status", Text, nullable=False),
+    Column("health_factor_wad", Integer256),
+    Index(None, "block_id"),
+    comment="Verdicts that turned between two boards; NULL in from_status: an account not known before.",
+)
+
+risk_snapshots = Table(
+    "risk_snapshots",
+    metadata,
+    Column("account_id", Integer, primary_key=True, autoincrement=False),
+    _bare_block(),
+    Column("collateral", Double, nullable=False),
+    Column("requirement", Double, nullable=False),
+    Column("health", Double),
+    Index(None, "block_id"),
+    comment="Accounts with debt at the first board of each hour and where their status changed, as the book's floats:"
+    " to be drawn, not to be decided by. Kept for a limited time.",
 )

@@ -73,7 +73,7 @@ class Tape:
 
     def _accounts(self, pool: str, number: int) -> list[AccountState]:
         dice = self.dice
-        touched = dice.sample(range(WALLETS), dice.randrange(0, 7))
+        touched = dice.sample(range(WALLETS), dice.randrange(0, 7) if self.blocks else WALLETS // 2)
         found: list[AccountState] = []
         for one in touched:
             if dice.random() < 0.1:

@@ -162,8 +162,6 @@ async def test_a_keeper_that_knows_no_stored_block_of_its_own_has_to_be_loaded(d
     with pytest.raises(BlockReplaced):
         await keeper.advance(block)
     assert keeper.at == stood
-    with pytest.raises(BlockReplaced):
-        await keeper.read()
     assert await keeper.rewind() is None
     with pytest.raises(BlockReplaced):
         await keeper.read()

@@ -63,5 +63,6 @@ def empty(url: str) -> None:
     with psycopg.connect(url) as connection:
         connection.execute(
             "TRUNCATE chains, blocks, deployments, markets, market_descriptions, record_keys, market_records, "
-            "accounts, account_states, positions, account_due, log_scans, deployment_troubles"
+            "accounts, account_states, positions, account_due, log_scans, deployment_troubles, "
+            "risk_progress, risk_board, risk_totals, status_changes, risk_snapshots"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +23,17 @@ class Ranked(NamedTuple):
 
     key: AccountKey
     health: float
+
+
+class Valued(NamedTuple):
+    """One account's values, in whole units."""
+
+    key: AccountKey
+    collateral: float
+    capacity: float
+    requirement: float
+    health: float
+    """NaN without a requirement; all are NaN where not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +156,19 @@ class Screen:
     def owing(self, less_than: float = np.inf) -> list[AccountKey]:
         """Whoever has a known requirement above 0 and below `less_than`, in no particular order."""
         return self.keys(np.flatnonzero((self.requirement > 0) & (self.requirement < less_than)))
+
+    def valued(self, keys: Iterable[AccountKey] | None = None) -> list[Valued]:
+        """The values of these accounts; None: of everybody who owes something, in no particular order.
+
+        Raises:
+            KeyError: not in the book.
+        """
+        if keys is not None:
+            places = np.array([self.place(key) for key in keys], np.intp)
+        else:
+            places = np.flatnonzero(self.requirement > 0)
+        columns = (self.collateral, self.capacity, self.requirement, self.health)
+        return list(map(Valued, self.keys(places), *(column[places].tolist() for column in columns)))
 
     def bands_by_ledger(self, edges: Sequence[float]) -> dict[Ledger, tuple[int, ...]]:
         """`bands` of those with a health, ledger by ledger; those without accounts are left out."""
