@@ -31,7 +31,7 @@ demo: install ## A local chain with the real contracts, indexed live: http://127
 	@exec $(BIN)/waterline demo
 
 test: install browser check ## Everything that must hold, on this machine, from nothing
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.installed ## Lint, format and types, without running anything
 	@$(BIN)/ruff check .
