@@ -17,7 +17,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api import accounts, deployments, docs, events, history, markets, status, wallets
+from app.api import accounts, deployments, docs, events, history, markets, simulate, status, wallets
 from app.api.deps import ApiOptions, Clock, FindAdapter, ReadContext
 from app.api.metrics import RequestMetrics
 from app.api.middleware import Envelope
@@ -67,7 +67,7 @@ def create_app(
     app.state.request_metrics = metrics
     for error in (ApiProblem, RequestValidationError, HTTPException, Retryable):
         app.add_exception_handler(error, _answer_problem)
-    for resource in (wallets, history, accounts, deployments, markets, status, events, docs):
+    for resource in (wallets, history, simulate, accounts, deployments, markets, status, events, docs):
         app.include_router(resource.router)
     app.openapi = cache(lambda: docs.describe(app))  # type: ignore[method-assign]
     return app
@@ -92,7 +92,10 @@ def _middleware(options: ApiOptions, metrics: RequestMetrics) -> list[Middleware
         exposed = ["ETag", "X-Request-ID", "Retry-After"]
         layers.append(
             Middleware(
-                CORSMiddleware, allow_origins=options.cors_origins, allow_methods=["GET"], expose_headers=exposed
+                CORSMiddleware,
+                allow_origins=options.cors_origins,
+                allow_methods=["GET", "POST"],
+                expose_headers=exposed,
             )
         )
     layers.append(Middleware(GZipMiddleware, minimum_size=2048, compresslevel=4))

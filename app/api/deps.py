@@ -14,6 +14,7 @@ from app.api.cache import SingleFlightCache
 from app.api.schemas import WalletView
 from app.api.stream import BlockStream
 from app.domain.account import AccountState, NotYetRead
+from app.domain.legs import Factor
 from app.domain.market import Deployment
 from app.domain.units import WAD
 from app.errors import Retryable
@@ -25,7 +26,9 @@ from app.store.engine import Database, ReadSession
 from app.store.markets import load_markets, load_records
 from app.store.progress import load_unsearched
 from app.valuation.assess import StateAt, restore_at
+from app.valuation.groups import DEFAULT_GROUPS, AssetGroups
 from app.valuation.ranking import Ranking
+from app.valuation.volatility import Sample
 
 Clock = Callable[[], int]
 """Unix seconds now."""
@@ -56,6 +59,8 @@ class ApiOptions:
     """How long the pages of one ranking can be turned, measured between block timestamps."""
     stream_subscribers: int = 200
     stream_heartbeat_seconds: float = 15.0
+    groups: AssetGroups = DEFAULT_GROUPS
+    """Which assets move together, for shocks and exposure."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may read the API; `*` for all."""
 
@@ -95,6 +100,9 @@ class ReadContext:
     troubles: SingleFlightCache[tuple[int, bytes], Mapping[str, DeploymentTrouble]] = field(init=False)
     rankings: SingleFlightCache[tuple[str, int, bytes], Ranking] = field(init=False)
     answers: SingleFlightCache[tuple[object, ...], KeptAnswer] = field(init=False)
+    factors: SingleFlightCache[tuple[str, int, bytes], Mapping[str, Factor]] = field(init=False)
+    price_histories: SingleFlightCache[tuple[str, int], Mapping[str, Sequence[Sample]]] = field(init=False)
+    """By deployment and hour: prices of the days before."""
     _following: list[tuple[float, Following]] = field(default_factory=list)
     """The newest one and when it was read; or nothing."""
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -104,6 +112,8 @@ class ReadContext:
         object.__setattr__(self, "troubles", SingleFlightCache(self.options.state_cache_size))
         object.__setattr__(self, "rankings", SingleFlightCache(self.options.ranking_cache_accounts, len))
         object.__setattr__(self, "answers", SingleFlightCache(self.options.answer_cache_size))
+        object.__setattr__(self, "factors", SingleFlightCache(self.options.state_cache_size))
+        object.__setattr__(self, "price_histories", SingleFlightCache(self.options.state_cache_size))
 
     async def following(self, session: ReadSession) -> Following:
         """Deployments and chain statuses: `following_cache_seconds` old at most, and fresh when nobody notifies."""
@@ -190,6 +200,8 @@ class ReadContext:
         await self.troubles.aclose()
         await self.rankings.aclose()
         await self.answers.aclose()
+        await self.factors.aclose()
+        await self.price_histories.aclose()
 
 
 async def require_block(session: ReadSession, block: StoredBlock) -> None:

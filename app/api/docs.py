@@ -34,10 +34,10 @@ async def get_docs(request: Request) -> Response:
     """Every resource with its parameters, without scripts."""
     document = request.app.openapi()
     sections = [
-        _section(path, operation)
+        _section(method, path, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
-        if method == "get"
+        if method in ("get", "post")
     ]
     problems = "".join(
         f"<dt id='{kind.slug}'><code>{kind.type}</code> ({kind.status})</dt><dd>{escape(kind.meaning)}</dd>"
@@ -63,13 +63,13 @@ async def get_problem(slug: str) -> Response:
     return JSONResponse({"type": kind.type, "status": kind.status, "title": kind.title, "meaning": kind.meaning})
 
 
-def _section(path: str, operation: dict[str, Any]) -> str:
+def _section(method: str, path: str, operation: dict[str, Any]) -> str:
     parameters = "".join(
         f"<dt><code>{escape(parameter['name'])}</code>{' (required)' if parameter.get('required') else ''}</dt>"
         f"<dd>{escape(parameter.get('description', ''))}</dd>"
         for parameter in operation.get("parameters", [])
     )
     return (
-        f"<h2><code>GET {escape(path)}</code></h2><p>{escape(operation.get('summary', ''))}.</p>"
+        f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(operation.get('summary', ''))}.</p>"
         f"<p>{escape(operation.get('description', ''))}</p><dl>{parameters}</dl>"
     )

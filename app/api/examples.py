@@ -194,12 +194,11 @@ _TITLES = {
 }
 
 
-def responses(example: dict[str, Any], *problems: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route: its example, 304, and the problem statuses it can end with."""
-    documented: dict[int | str, dict[str, Any]] = {
-        200: {"content": {"application/json": {"example": example}}},
-        304: {"description": "Unchanged since the ETag given in If-None-Match"},
-    }
+def responses(example: dict[str, Any], *problems: int, unchanged: bool = True) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route: its example, 304 (of what is read), and the problem statuses it can end with."""
+    documented: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"example": example}}}}
+    if unchanged:
+        documented[304] = {"description": "Unchanged since the ETag given in If-None-Match"}
     for status in (*problems, 503):
         documented[status] = problem_response(status)
     return documented

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.api.examples_moves import BUFFER, EXPOSURE, MOVES
+
 WALLET_ADDRESS = "0x8ba1f109551bD432803012645Ac136ddd64DBA72"
 WETH = "0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2"
 USDC = "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48"
@@ -81,6 +83,8 @@ _ACCOUNT = {
         ],
         "close": [],
     },
+    "moves": MOVES,
+    "buffer": BUFFER,
     "read_at_block": 23450001,
     "as_of": AS_OF,
 }
@@ -141,6 +145,8 @@ _PERP_ACCOUNT = {
         {**_PERP_PRICE, "market": WETH, "symbol": "vETH", "price_kind": "mark", "current_price": "3000.00"}
     ],
     "restore": None,
+    "moves": None,
+    "buffer": None,
     "read_at_block": 23450001,
     "as_of": AS_OF,
 }
@@ -166,5 +172,6 @@ WALLET: dict[str, Any] = {
         "worst_health_factor": "1.245000000000000000",
     },
     "accounts": [_ACCOUNT, _PERP_ACCOUNT],
+    "exposure": EXPOSURE,
     "scan_remaining_blocks": 0,
 }

@@ -51,7 +51,12 @@ BLOCK_NOT_STORED = ProblemKind(
     "block-not-stored", 404, "Block not stored", "The detail says from which block to which this chain is stored."
 )
 NOT_FOUND = ProblemKind("not-found", 404, "Nothing here", "No resource has this path; /docs lists them.")
-METHOD_NOT_ALLOWED = ProblemKind("method-not-allowed", 405, "Method not allowed", "Everything here is read with GET.")
+METHOD_NOT_ALLOWED = ProblemKind(
+    "method-not-allowed",
+    405,
+    "Method not allowed",
+    "Everything here is read with GET; only simulations are asked for with POST.",
+)
 TOO_MANY_STREAMS = ProblemKind(
     "too-many-streams", 503, "Too many open streams", "All stream places are taken: try again after Retry-After."
 )
@@ -101,7 +106,11 @@ def problem_of(error: Exception) -> ApiProblem:
         case HTTPException(status_code=404):
             return ApiProblem(NOT_FOUND, "no resource has this path; /docs lists those there are")
         case HTTPException(status_code=405):
-            return ApiProblem(METHOD_NOT_ALLOWED, "this resource is read with GET", dict(error.headers or {}))
+            return ApiProblem(
+                METHOD_NOT_ALLOWED,
+                "this resource takes another method: see the Allow header",
+                dict(error.headers or {}),
+            )
         case HTTPException(status_code=status) if status < 500:
             return ApiProblem(BAD_REQUEST, "the request cannot be understood as it is")
         case Retryable():

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.api.schemas_account import AccountView
 from app.api.schemas_base import AddressText, AsOf, DecimalText, Kind, Status, View
+from app.api.schemas_moves import ExposureView
 
 
 class WalletTotals(View):
@@ -55,6 +56,7 @@ class WalletView(View):
     )
     totals: WalletTotals
     accounts: list[AccountView] = Field(description="Riskiest first.")
+    exposure: ExposureView | None = Field(default=None, description="Only with include=exposure.")
     scan_remaining_blocks: int = Field(
         description="Old blocks of these chains still to be searched for accounts: while above 0, this wallet may have "
         "accounts that are not known yet."

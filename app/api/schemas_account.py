@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from app.api.schemas_base import AddressText, AsOf, DecimalText, Kind, Status, View
+from app.api.schemas_moves import BufferView, MoveView
 
 
 class ReasonView(View):
@@ -170,6 +171,13 @@ class AccountView(View):
     liquidation_prices: list[NamedLiquidationPrice] = Field(description="Nearest first.")
     restore: RestoreView | None = Field(
         description="Null without debt or position, when unknown, and at or above the target."
+    )
+    moves: list[MoveView] | None = Field(
+        default=None,
+        description="Only with include=moves, nearest first; null without debt or position and when unknown.",
+    )
+    buffer: BufferView | None = Field(
+        default=None, description="Only with include=buffers; null without debt or position and when unknown."
     )
     read_at_block: int | None = Field(description="Block of the account's last own change (or first reading).")
     as_of: AsOf

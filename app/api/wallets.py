@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -14,18 +13,19 @@ from app.api.answers import answer, restarting
 from app.api.conversion import conversion_of
 from app.api.decimals import WAD_DECIMALS
 from app.api.deps import KeptAnswer, ReadContext, context_of
+from app.api.details import parse_include, with_details
 from app.api.freshness import least_fresh
 from app.api.heads import Directory, directory_at, load_directory, wanted_chains, with_troubles
+from app.api.loaded import LoadedWallet
 from app.api.problems import INVALID_ADDRESS, INVALID_PARAMETER, UNAVAILABLE, ApiProblem
 from app.api.render import account_view, totals_view
 from app.api.schemas import WalletView
 from app.api.schemas_base import AsOf
-from app.domain.account import AccountKey, AccountState, NotYetRead
+from app.domain.account import AccountState, NotYetRead
 from app.domain.chain import Address
 from app.domain.units import WAD, parse_units
 from app.store.accounts import load_wallet, load_wallet_at_heads
 from app.valuation.assess import AccountAssessment, assess_account, sorted_riskiest_first
-from app.valuation.conversion import Conversion, UsdPrice
 from app.valuation.totals import wallet_totals
 
 router = APIRouter(tags=["wallets"])
@@ -63,12 +63,16 @@ async def get_wallet(
     target_health_factor: Annotated[
         str | None, Query(max_length=40, description="What `restore` aims at: above 1, at most 100.", examples=["1.5"])
     ] = None,
+    include: Annotated[
+        str | None,
+        Query(max_length=40, description="`moves`, `buffers`, `exposure`, comma-separated.", examples=["moves"]),
+    ] = None,
 ) -> Response:
     """Every account of the wallet on every protocol followed, riskiest first, by the contracts' own exact rules."""
     wallet = wallet_of(address)
     chain_id = one_chain(wallet, chain_id)
     target = parse_target(target_health_factor)
-    kept = await _load(context, wallet.address, chain_id, block_number, target)
+    kept = await _load(context, wallet.address, chain_id, block_number, target, parse_include(include))
     view = kept.view
     volatile = (view.totals.unknown_accounts, view.scan_remaining_blocks, view.troubled_deployments)
     return answer(request, view, view.chains, volatile=volatile, body=kept.body)
@@ -96,37 +100,57 @@ async def load_wallet_view(
         ApiProblem: chain or block is not there (its `kind` and `detail` can be shown).
         Retryable: the database is out of reach.
     """
-    return (await _load(context, address, chain_id, block_number, target_health_wad)).view
+    return (await _load(context, address, chain_id, block_number, target_health_wad, frozenset())).view
+
+
+async def load_wallet_state(
+    context: ReadContext, address: Address, chain_id: int | None = None, block_number: int | None = None
+) -> LoadedWallet:
+    """The wallet with its raw states: what simulations are made of. Raises what `load_wallet_view` raises."""
+    target = context.options.default_target_health_wad
+    return await restarting(lambda: _read(context, address, chain_id, block_number, target))
 
 
 async def _load(
-    context: ReadContext, address: Address, chain_id: int | None, block_number: int | None, target_wad: int | None
+    context: ReadContext,
+    address: Address,
+    chain_id: int | None,
+    block_number: int | None,
+    target_wad: int | None,
+    include: frozenset[str],
 ) -> KeptAnswer:
     target = target_wad or context.options.default_target_health_wad
 
     async def load_once() -> KeptAnswer:
-        following = context.kept_following() if block_number is None else None
-        if following is not None:
-            wanted = wanted_chains(context, following, chain_id)
-            heads, accounts = await load_wallet_at_heads(context.database, address, wanted)
-            directory = directory_at(context, following, wanted, heads)
-        else:
-            async with context.database.read() as session:
-                directory = await load_directory(session, context, chain_id, block_number)
-                accounts = await load_wallet(session, address, directory.blocks)
-        if not directory.chains:
-            raise ApiProblem(UNAVAILABLE, "no chain is followed yet", {"Retry-After": "5"})
-        context.require_followed(directory.deployments, accounts)
-        directory = await with_troubles(context, directory)
-        assessed = [await _assess(context, directory, account, target) for account in accounts]
-        conversions = {each.key: await conversion_of(context, directory, each) for each in assessed}
-        return KeptAnswer(_wallet_view(address, directory, assessed, conversions))
+        loaded = await _read(context, address, chain_id, block_number, target)
+        return KeptAnswer(await with_details(context, _wallet_view(loaded), loaded, include, target))
 
     generation = context.stream.generation
     if generation is None:
         return await restarting(load_once)
-    key = (generation, context.clock(), address, chain_id, block_number, target)
+    key = (generation, context.clock(), address, chain_id, block_number, target, include)
     return await context.answers.get(key, lambda: restarting(load_once))
+
+
+async def _read(
+    context: ReadContext, address: Address, chain_id: int | None, block_number: int | None, target: int
+) -> LoadedWallet:
+    following = context.kept_following() if block_number is None else None
+    if following is not None:
+        wanted = wanted_chains(context, following, chain_id)
+        heads, accounts = await load_wallet_at_heads(context.database, address, wanted)
+        directory = directory_at(context, following, wanted, heads)
+    else:
+        async with context.database.read() as session:
+            directory = await load_directory(session, context, chain_id, block_number)
+            accounts = await load_wallet(session, address, directory.blocks)
+    if not directory.chains:
+        raise ApiProblem(UNAVAILABLE, "no chain is followed yet", {"Retry-After": "5"})
+    context.require_followed(directory.deployments, accounts)
+    directory = await with_troubles(context, directory)
+    assessed = [await _assess(context, directory, account, target) for account in accounts]
+    conversions = {each.key: await conversion_of(context, directory, each) for each in assessed}
+    return LoadedWallet(address, directory, accounts, assessed, conversions)
 
 
 def wallet_of(text: str) -> WalletReference:
@@ -178,26 +202,25 @@ async def _assess(
     return assess_account(context.kind_of(deployment), state, account, target_health_wad, trouble)
 
 
-def _wallet_view(
-    address: Address,
-    directory: Directory,
-    accounts: list[AccountAssessment],
-    conversions: Mapping[AccountKey, Conversion | None],
-) -> WalletView:
+def _wallet_view(loaded: LoadedWallet) -> WalletView:
+    directory, accounts = loaded.directory, loaded.assessed
+
     def as_of(account: AccountAssessment) -> AsOf:
         return directory.chains[directory.deployments[account.key.deployment_id].chain_id].as_of
 
     answering = [as_of(account) for account in accounts]
-    prices = {key: found for key, found in conversions.items() if isinstance(found, UsdPrice)}
     return WalletView(
-        address=to_checksum(address),
+        address=to_checksum(loaded.address),
         as_of=least_fresh(answering or directory.as_ofs),
         chains=directory.as_ofs,
         troubled_deployments=directory.troubled,
-        totals=totals_view(wallet_totals(accounts, prices)),
+        totals=totals_view(wallet_totals(accounts, loaded.prices)),
         accounts=[
             account_view(
-                account, directory.deployments[account.key.deployment_id], as_of(account), conversions[account.key]
+                account,
+                directory.deployments[account.key.deployment_id],
+                as_of(account),
+                loaded.conversions[account.key],
             )
             for account in sorted_riskiest_first(accounts)
         ],
