@@ -17,7 +17,16 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 
 from app.domain.chain import Address
 from app.domain.market import Deployment
@@ -78,6 +87,8 @@ class Settings(BaseModel):
     """JSON list of further deployments to follow, beside the built-in ones."""
     deployments: tuple[str, ...] = ()
     """Ids of the deployments to follow, comma-separated. Empty: all of every configured chain."""
+    asset_groups_file: Path | None = None
+    """JSON object of groups of assets by symbol, beside and before the built-in ones."""
     host: Annotated[str, StringConstraints(min_length=1)] = "127.0.0.1"
     """Address the API and the page listen on."""
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
@@ -101,6 +112,8 @@ class Settings(BaseModel):
     """From RPC_URL_<chain id>, WS_URL_<chain id>, FROM_BLOCK_<chain id>."""
     extra_deployments: tuple[Deployment, ...] = ()
     """What DEPLOYMENTS_FILE holds."""
+    asset_groups: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """What ASSET_GROUPS_FILE holds: symbols by name of the group."""
 
     @field_validator("database_url", mode="before")
     @classmethod
@@ -137,7 +150,7 @@ class Settings(BaseModel):
         return self.chains[chain_id]
 
 
-ENVIRONMENT_FIELDS = frozenset(Settings.model_fields) - {"chains", "extra_deployments"}
+ENVIRONMENT_FIELDS = frozenset(Settings.model_fields) - {"chains", "extra_deployments", "asset_groups"}
 """The fields that are an environment variable of the same name."""
 
 
@@ -156,9 +169,12 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
     faults: list[str] = []
     chains = _chain_settings(values, faults)
     extra = _extra_deployments(values.get("deployments_file"), faults)
+    groups = _asset_groups(values.get("asset_groups_file"), faults)
     plain = {name: value for name, value in values.items() if name in ENVIRONMENT_FIELDS}
     try:
-        settings = Settings.model_validate({**plain, "chains": chains, "extra_deployments": extra})
+        settings = Settings.model_validate(
+            {**plain, "chains": chains, "extra_deployments": extra, "asset_groups": groups}
+        )
     except ValidationError as error:
         faults += [f"{place.upper()}: {message}" for place, message in _faults(error)]
     if faults:
@@ -257,3 +273,23 @@ def _extra_deployments(path: str | None, faults: list[str]) -> tuple[Deployment,
     except (OSError, ValueError) as error:
         faults.append(f"DEPLOYMENTS_FILE: {path}: {error}")
     return ()
+
+
+_GROUPS_FILE = TypeAdapter(
+    dict[
+        Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")],
+        tuple[Annotated[str, StringConstraints(min_length=1, max_length=100)], ...],
+    ]
+)
+
+
+def _asset_groups(path: str | None, faults: list[str]) -> dict[str, tuple[str, ...]]:
+    if path is None:
+        return {}
+    try:
+        return _GROUPS_FILE.validate_python(json.loads(Path(path).read_text()))
+    except ValidationError as error:
+        faults += [f"ASSET_GROUPS_FILE: {path}: {place}: {message}" for place, message in _faults(error)]
+    except (OSError, ValueError) as error:
+        faults.append(f"ASSET_GROUPS_FILE: {path}: {error}")
+    return {}

@@ -33,6 +33,7 @@ from app.protocols.registry import adapters
 from app.settings import ChainSettings, Settings
 from app.store.engine import Database
 from app.store.migrate import upgrade, verify_schema
+from app.valuation.groups import DEFAULT_GROUPS
 from app.web.routes import mount_pages
 from devnet import demo as local_chain
 
@@ -144,7 +145,7 @@ async def serve(settings: Settings) -> None:
         with database_named():
             async with database.read() as session:
                 await verify_schema(session)
-        app = create_app(database, ApiOptions(chain_ids=tuple(settings.chains)))
+        app = create_app(database, _api_options(settings))
         mount_pages(app, ReadPath(app.state.read_context))
         config = uvicorn.Config(
             app,
@@ -165,6 +166,11 @@ async def serve(settings: Settings) -> None:
         await database.dispose()
 
 
+def _api_options(settings: Settings) -> ApiOptions:
+    groups = DEFAULT_GROUPS.with_overrides(settings.asset_groups)
+    return ApiOptions(chain_ids=tuple(settings.chains), groups=groups)
+
+
 async def migrate(settings: Settings) -> None:
     """Bring the database schema to this version."""
     with database_named():
@@ -175,7 +181,7 @@ async def print_status(settings: Settings, console: Console) -> int:
     """What the store knows of each chain, as a table. 0 when every configured chain is fresh, else 1."""
     database = Database(settings.require_database_url().reveal(), role="waterline status")
     try:
-        app = create_app(database, ApiOptions(chain_ids=tuple(settings.chains)))
+        app = create_app(database, _api_options(settings))
         with database_named():
             view = await load_status_view(app.state.read_context)
     finally:

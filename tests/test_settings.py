@@ -92,6 +92,18 @@ def test_what_a_command_needs_and_lacks_is_refused_by_name() -> None:
         settings.require_chain(8453)
 
 
+def test_the_file_of_asset_groups_is_read_and_its_faults_are_placed(tmp_path: Path) -> None:
+    path = tmp_path / "groups.json"
+    path.write_text(json.dumps({"sol": ["SOL", "mSOL"], "other": ["ezETH"]}))
+    found = load_settings({"ASSET_GROUPS_FILE": str(path)}).asset_groups
+    assert found == {"sol": ("SOL", "mSOL"), "other": ("ezETH",)}
+    for wrong in ('{"sol": "SOL"}', '{"Sol": ["SOL"]}', '["SOL"]', "{"):
+        path.write_text(wrong)
+        with pytest.raises(Refused, match=r"ASSET_GROUPS_FILE: .*groups\.json"):
+            load_settings({"ASSET_GROUPS_FILE": str(path)})
+    assert not load_settings({}).asset_groups
+
+
 def test_the_deployments_file_is_read_and_its_faults_are_placed(tmp_path: Path) -> None:
     path = tmp_path / "deployments.json"
     entry = {"id": "mine", "chain_id": 31337, "protocol": "aave-v3", "name": "Mine", "address": "0x" + "11" * 20}
