@@ -29,6 +29,7 @@ from app.api.schemas_simulate import (
 )
 from app.api.wallets import Context, load_wallet_state, one_chain, wallet_of
 from app.domain.account import AccountKey, AccountSnapshot
+from app.domain.chain import Address
 from app.domain.market import Market
 from app.domain.risk import RiskAssessment
 from app.domain.units import WAD, format_units, parse_units
@@ -67,10 +68,11 @@ async def post_simulate(context: Context, asked: Annotated[SimulationRequest, Bo
 
 
 async def load_stresses(
-    context: ReadContext, wallet: LoadedWallet, stresses: Sequence[Sequence[PriceMove]] = STRESSES
+    context: ReadContext, address: Address, chain_id: int | None = None, block_number: int | None = None
 ) -> list[SimulationView]:
-    """The wallet under each of several stresses."""
-    return [simulate(wallet, moves, (), context.options.groups) for moves in stresses]
+    """The wallet under each of the fixed stresses, all at the same blocks. Raises what `load_wallet_state` raises."""
+    loaded = await load_wallet_state(context, address, chain_id, block_number)
+    return [simulate(loaded, moves, (), context.options.groups) for moves in STRESSES]
 
 
 def simulate(

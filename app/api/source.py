@@ -7,6 +7,8 @@ from app.api.deployments import load_deployments_view
 from app.api.deps import ReadContext
 from app.api.history import load_history_view
 from app.api.schemas import AccountsView, DeploymentsView, HistoryView, WalletView
+from app.api.schemas_simulate import SimulationView
+from app.api.simulate import load_stresses
 from app.api.wallets import load_wallet_view
 from app.domain.chain import Address, ChainId
 
@@ -22,6 +24,12 @@ class ReadPath:
     ) -> WalletView:
         """Everything about one wallet, now or at a past block of one chain."""
         return await load_wallet_view(self._context, wallet, chain_id=chain_id, block_number=block_number)
+
+    async def load_stresses(
+        self, wallet: Address, chain_id: ChainId | None = None, block_number: int | None = None
+    ) -> list[SimulationView]:
+        """One wallet under each of a few fixed price moves."""
+        return await load_stresses(self._context, wallet, chain_id, block_number)
 
     async def load_history(self, wallet: Address, deployment_id: str) -> HistoryView:
         """The recent past of one wallet in one deployment."""

@@ -16,6 +16,7 @@ from app.web.assets import Asset
 from app.web.gauge import gauge
 from app.web.page import time_left
 from app.web.perp_words import beyond_of, position_said
+from app.web.stress import band_after
 from app.web.words import band_of, place_of
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -56,7 +57,12 @@ def make_environment(assets: Mapping[str, Asset]) -> Environment:
         account_count=account_count,
     )
     environment.globals.update(
-        assets=assets, band=band_of, place=place_of, beyond=beyond_of, position_said=position_said
+        assets=assets,
+        band=band_of,
+        band_after=band_after,
+        place=place_of,
+        beyond=beyond_of,
+        position_said=position_said,
     )
     return environment
 

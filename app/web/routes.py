@@ -19,6 +19,7 @@ from starlette.routing import Route
 from app.api.addresses import BadAddress, WalletReference, to_checksum
 from app.api.problems import BAD_REQUEST, NOT_FOUND, ApiProblem, problem_of, problem_response
 from app.api.schemas import HistoryView, WalletView
+from app.domain.chain import Address
 from app.errors import Retryable, WaterlineError
 from app.web.assets import Asset, load_assets
 from app.web.format import sentence
@@ -27,6 +28,7 @@ from app.web.lookup import WrongChecksum, read_query
 from app.web.page import WalletPage, chart_items
 from app.web.render import make_environment, utc
 from app.web.source import WalletSource
+from app.web.stress import Stress, stresses_of
 
 RANKED = 8
 """Accounts offered on the front page as samples."""
@@ -170,7 +172,13 @@ class _Pages:
         if chain_id is not None:
             deployments = tuple(d for d in deployments if d.chain_id == chain_id)
         time = view.as_of.block_timestamp
+        stresses: list[Stress] | None = []
+        if any(account.status in ("healthy", "liquidatable") for account in view.accounts):
+            wallet = Address.from_hex(view.address)
+            answers = await _or_problem(self._source.load_stresses(wallet, chain_id, block_number))
+            stresses = None if isinstance(answers, ApiProblem) else stresses_of(answers)
         return {
+            "stresses": stresses,
             "view": view,
             "page": WalletPage(view, chain_id, block_number, deployments),
             "as_of_time": None if time is None else utc(time),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from app.api.schemas import AccountsView, DeploymentsView, HistoryView, WalletView
+from app.api.schemas_simulate import SimulationView
 from app.domain.chain import Address, ChainId
 
 
@@ -18,6 +19,12 @@ class WalletSource(Protocol):
 
     async def load_wallet(self, wallet: Address, chain_id: ChainId | None, block_number: int | None) -> WalletView:
         """Everything about one wallet, now or at a past block of one chain."""
+        ...
+
+    async def load_stresses(
+        self, wallet: Address, chain_id: ChainId | None, block_number: int | None
+    ) -> list[SimulationView]:
+        """The wallet under each of a few fixed price moves, at the same blocks as `load_wallet`."""
         ...
 
     async def load_history(self, wallet: Address, deployment_id: str) -> HistoryView:

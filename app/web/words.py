@@ -45,9 +45,14 @@ def band_of(account: AccountView | RankedAccountView) -> Band:
     if account.status == "liquidatable":
         blocked = isinstance(account, AccountView) and _reason(account, "liquidation_blocked") is not None
         return BLOCKED if blocked else LIQUIDATABLE
-    if account.utilization is None:
+    return margin_band(account.utilization)
+
+
+def margin_band(utilization: str | None) -> Band:
+    """The band of a healthy account."""
+    if utilization is None:
         return BRINK
-    used = Decimal(account.utilization)
+    used = Decimal(utilization)
     return next((band for edge, band in EDGES if used < edge), BRINK)
 
 

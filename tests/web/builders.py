@@ -20,6 +20,7 @@ from app.api.schemas import (
 )
 from app.api.schemas_account import AccountView, NamedLiquidationPrice, PositionView, ReasonView, RestoreView
 from app.api.schemas_base import AsOf
+from app.api.schemas_simulate import SimulationView
 from app.domain.chain import Address
 
 WALLET = Address.from_hex("0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed")
@@ -313,6 +314,7 @@ class StubSource:
 
     view: WalletView | Exception = field(default_factory=lambda: wallet(account()))
     past: HistoryView | Exception = field(default_factory=history)
+    stresses: list[SimulationView] | Exception = field(default_factory=list)
     riskiest: list[RankedAccountView] | Exception = field(default_factory=lambda: [ranked()])
     deployments: list[DeploymentView] | Exception = field(default_factory=lambda: [deployment()])
     asked: list[tuple[str, int | None, int | None]] = field(default_factory=list)
@@ -320,6 +322,11 @@ class StubSource:
     async def load_wallet(self, wallet: Address, chain_id: int | None, block_number: int | None) -> WalletView:
         self.asked.append((str(wallet), chain_id, block_number))
         return _given(self.view).model_copy(update={"address": to_checksum(wallet)})
+
+    async def load_stresses(
+        self, wallet: Address, chain_id: int | None, block_number: int | None
+    ) -> list[SimulationView]:
+        return _given(self.stresses)
 
     async def load_history(self, wallet: Address, deployment_id: str) -> HistoryView:
         return _given(self.past)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from app.api.addresses import to_checksum
+from app.api.simulate import STRESSES
 from app.api.source import ReadPath
 from app.store.engine import Database
 from app.web.routes import mount_pages
@@ -61,9 +62,18 @@ def strings(json: object) -> Iterator[str]:
             yield json
 
 
+async def answered_by_the_api(site: Site) -> set[str]:
+    """Every string in the answers a wallet page is made of: the wallet, and the fixed what-ifs."""
+    found = set(strings((await site.get(f"/v1/wallets/{ALICE}")).json()))
+    for moves in STRESSES:
+        asked = {"address": str(ALICE), "moves": [move.model_dump(exclude_none=True) for move in moves]}
+        found |= set(strings((await site.client.post("/v1/simulate", json=asked)).json()))
+    return found
+
+
 async def test_every_number_on_the_page_is_one_the_api_answers(lake: Site) -> None:
     page = page_of(await lake.get(PATH))
-    answered = set(strings((await lake.get(f"/v1/wallets/{ALICE}")).json()))
+    answered = await answered_by_the_api(lake)
     shown = {e.attributes["data-value"] for e in page.all() if "data-value" in e.attributes}
     assert len(shown) > 10
     assert shown <= answered
@@ -74,7 +84,7 @@ async def test_every_number_of_a_perp_and_of_its_dollars_is_one_the_api_answers(
     account = tide_account(ALICE, cash=2000 * USD6, size=4 * LOT, entry=3100 * USD6)
     await lake.commit_tide(9, [account], measure=WETH.asset)
     page = page_of(await lake.get(PATH))
-    answered = set(strings((await lake.get(f"/v1/wallets/{ALICE}")).json()))
+    answered = await answered_by_the_api(lake)
     shown = {e.attributes["data-value"] for e in page.all() if "data-value" in e.attributes}
     assert shown <= answered
     assert {"1600.000000", "12000.000000", "4160000.00000000"} <= shown
