@@ -109,6 +109,23 @@ def index(
 
 
 @app.command()
+def monitor(
+    chain: Annotated[int | None, typer.Option(help="Only this chain. Default: every chain that is followed.")] = None,
+) -> None:
+    """Keep every account's risk current at each indexed block: the board, totals, changes of status. Needs no node.
+
+    A second instance stands by and takes over.
+    """
+
+    async def command(settings: Settings) -> None:
+        from app import wiring
+
+        await wiring.monitor(settings, chain)
+
+    _run(command)
+
+
+@app.command()
 def serve() -> None:
     """Serve the REST API and the lookup page from Postgres. Needs no node."""
 

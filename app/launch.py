@@ -52,6 +52,7 @@ async def up(settings: Settings, console: Console) -> int:
         async def start(children: Supervisor) -> None:
             for chain_id in settings.chains:
                 await children.start(_part(environ, "index", "--chain", str(chain_id), "--no-progress", vital=False))
+            await children.start(_part(environ, "monitor", vital=False))
             await children.start(_part(environ, "serve"))
             console.print(f"Waterline: http://{settings.host}:{settings.port}/", highlight=False)
 
@@ -81,6 +82,7 @@ async def demo(settings: Settings, console: Console) -> int:
             environ.update(DATABASE_URL=postgres.reveal(), DEPLOYMENTS_FILE=str(deployments_file))
             with console.status("Following it"):
                 await children.start(_part(environ, "index", "--chain", str(DEVNET_CHAIN_ID), "--no-progress"))
+                await children.start(_part(environ, "monitor", "--chain", str(DEVNET_CHAIN_ID), vital=False))
                 await children.start(_part(environ, "serve"))
                 await _until_answer(f"{base_url}/v1/status", '"scan_remaining_blocks":0,')
             with console.status("Living through two days of history"):
@@ -136,7 +138,7 @@ def _demo_environment(settings: Settings) -> dict[str, str]:
         f"WS_URL_{DEVNET_CHAIN_ID}": f"ws://127.0.0.1:{settings.devnet_port}",
     }
     quiet = {} if "log_level" in settings.model_fields_set else {"LOG_LEVEL": "WARNING"}
-    nothing_else = {"DEPLOYMENTS": "", "DEPLOYMENTS_FILE": "", "METRICS_PORT": ""}
+    nothing_else = {"DEPLOYMENTS": "", "DEPLOYMENTS_FILE": "", "METRICS_PORT": "", "MONITOR_METRICS_PORT": ""}
     return environment_with(**{**other_chains, **own_chain, **quiet, **nothing_else})
 
 

@@ -103,6 +103,10 @@ class Settings(BaseModel):
     """How often a chain without WS_URL is asked for a new head."""
     metrics_port: Annotated[int | None, Field(ge=1, le=65535)] = None
     """Port on which `waterline index` serves its own Prometheus metrics. Unset: not served."""
+    monitor_metrics_port: Annotated[int | None, Field(ge=1, le=65535)] = None
+    """Port on which `waterline monitor` serves its own Prometheus metrics. Unset: not served."""
+    risk_snapshot_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    """How many days hourly snapshots of accounts with debt are kept."""
     log_level: Annotated[
         str, AfterValidator(str.upper), StringConstraints(pattern="(?i)^(debug|info|warning|error)$")
     ] = "INFO"

@@ -33,7 +33,7 @@ def waterline(*arguments: str, folder: Path, **settings: str) -> subprocess.Comp
 def test_help_lists_every_command(tmp_path: Path) -> None:
     done = waterline("--help", folder=tmp_path)
     assert done.returncode == 0
-    for command in ("demo", "up", "index", "serve", "migrate", "devnet", "protocols", "status"):
+    for command in ("demo", "up", "index", "monitor", "serve", "migrate", "devnet", "protocols", "status"):
         assert command in done.stdout
 
 
