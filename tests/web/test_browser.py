@@ -12,6 +12,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, expect
 from tests.web import builders as b
 from tests.web import perp_builders as p
 from tests.web.served import Served
+from tests.web.stress_builders import crowded, simulation
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -55,7 +56,8 @@ STATES = {
 @pytest.fixture
 def served() -> Iterator[Served]:
     past = b.history(b.point(0, "0.5"), b.point(300, "0.9", is_change=True), b.point(700, "0.875"))
-    with Served(b.StubSource(past=past)) as server:
+    stresses = [simulation(), crowded()]
+    with Served(b.StubSource(past=past, stresses=stresses)) as server:
         yield server
 
 
