@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from app.errors import Fatal, Retryable
+from app.errors import Fatal, Retryable, WaterlineError
 
 
 class Transport(Retryable):
@@ -91,6 +91,24 @@ class WrongChain(Fatal):
 
 
 ChainFault = Retryable | Fatal
+
+_ANSWERS: Final = (
+    RangeTooWide,
+    ResponseTooLarge,
+    OutOfGas,
+    ExecutionReverted,
+    NotThereYet,
+    BlockGone,
+    Pruned,
+    ParamsRefused,
+    MethodMissing,
+)
+
+
+def is_answer(fault: WaterlineError) -> bool:
+    """Whether a failure says something of the question rather than of the endpoint's health."""
+    return isinstance(fault, _ANSWERS)
+
 
 _I: Final = re.IGNORECASE
 _OUT_OF_GAS = re.compile(r"out\s*of\s*gas|MemoryOOG|\bOOG\b|gas required exceeds|execution aborted|evm timeout", _I)

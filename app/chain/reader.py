@@ -8,12 +8,21 @@ from contextlib import aclosing
 from itertools import islice
 from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
-from app.chain.faults import BlockGone, Malformed, NotThereYet, ParamsRefused, WrongChain
+from app.chain.faults import (
+    BlockGone,
+    Malformed,
+    MethodMissing,
+    NotThereYet,
+    ParamsRefused,
+    Unauthorised,
+    WrongChain,
+)
 from app.chain.logs import LogFetcher
 from app.chain.multicall import Multicaller
 from app.chain.rpc import Rpc
 from app.chain.wire import Header, body, decode_header
-from app.domain.chain import BlockRef, CallResult, ContractCall, Hash32, Log, LogFilter, ReadPlan
+from app.domain.chain import Address, BlockRef, CallResult, ContractCall, Hash32, Log, LogFilter, ReadPlan
+from app.domain.endpoint import LearnedLimits
 from app.domain.specs import ChainSpec
 
 __all__ = ["BlockTag", "ChainReader", "Header"]
@@ -29,6 +38,10 @@ _LAG_PAUSES: Final = (0.1, 0.4)
 """Seconds between tries of a read at a block that the node says it does not have, although it announced it."""
 
 
+_SYNCED_WITHIN_BLOCKS = 16
+"""Nodes that follow the chain may call themselves syncing while they are a few blocks behind."""
+
+
 class ChainReader:
     """Reads one chain through one node. Belongs to one event loop; `aclose` closes the node's connections."""
 
@@ -38,6 +51,8 @@ class ChainReader:
         self._multicaller = Multicaller(rpc, spec.multicall3)
         self._logs = LogFetcher(rpc)
         self._pins_by_hash = True
+        self.proven_by_hash = False
+        """Whether the node has answered a read that was pinned by block hash."""
 
     @property
     def chain_id(self) -> int:
@@ -48,6 +63,22 @@ class ChainReader:
     def label(self) -> str:
         """The node, as it may be shown."""
         return self._rpc.label
+
+    @property
+    def rpc(self) -> Rpc:
+        """The way to the node."""
+        return self._rpc
+
+    @property
+    def limits(self) -> LearnedLimits:
+        """What the node was found to bear."""
+        return LearnedLimits(self._logs.range_blocks, self._multicaller.chunk_calls)
+
+    def adopt(self, limits: LearnedLimits) -> None:
+        """Begin with what was learned of the node before."""
+        self._logs.range_blocks = min(self._logs.range_blocks, limits.range_blocks or self._logs.range_blocks)
+        calls = self._multicaller.chunk_calls
+        self._multicaller.chunk_calls = min(calls, limits.chunk_calls or calls)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -60,6 +91,17 @@ class ChainReader:
             WrongChain: it does not; the message says what was found.
             A class of `app.chain.faults`: the node could not be asked.
         """
+        await self.verify_chain_id()
+        if not await self.has_code(self._spec.multicall3):
+            where = f"at {self._spec.multicall3} on chain {self._spec.chain_id}"
+            raise WrongChain(f"{self.label}: no Multicall3 contract {where}")
+
+    async def verify_chain_id(self) -> None:
+        """Make sure the node serves this chain.
+
+        Raises:
+            As `verify`.
+        """
         answer = await self._rpc.call("eth_chainId")
         try:
             found = int(str(answer), 16)
@@ -68,9 +110,32 @@ class ChainReader:
         if found != self._spec.chain_id:
             wanted = f"{self._spec.chain_id} ({self._spec.name})"
             raise WrongChain(f"{self.label} serves chain {found}, configured is {wanted}")
-        code = await self._rpc.call("eth_getCode", [str(self._spec.multicall3), "latest"])
-        if not isinstance(code, str) or len(code) <= 2:
-            raise WrongChain(f"{self.label}: no Multicall3 contract at {self._spec.multicall3} on chain {found}")
+
+    async def has_code(self, contract: Address) -> bool:
+        """Whether there is a contract at the address at the node's head.
+
+        Raises:
+            A class of `app.chain.faults`.
+        """
+        code = await self._rpc.call("eth_getCode", [str(contract), "latest"])
+        return isinstance(code, str) and len(code) > 2
+
+    async def fetch_syncing(self) -> bool:
+        """Whether the node says that it is far behind its peers. A node that does not say is believed to be there.
+
+        Raises:
+            A class of `app.chain.faults`.
+        """
+        try:
+            told = await self._rpc.call("eth_syncing")
+        except (MethodMissing, ParamsRefused, Unauthorised):
+            return False
+        if not isinstance(told, dict):
+            return told is True
+        try:
+            return int(str(told["highestBlock"]), 16) - int(str(told["currentBlock"]), 16) > _SYNCED_WITHIN_BLOCKS
+        except (KeyError, ValueError):
+            return True
 
     async def fetch_header(self, at: int | BlockTag | Hash32) -> Header | None:
         """A block's header by number, tag or hash; None if the node does not have that block.
@@ -142,20 +207,24 @@ class ChainReader:
                     waiting.append((place, plan, len(wanted)))
             while waiting:
                 round_ = _Round(waiting, values)
-                used_number |= await self._call_all(calls, block, round_.feed)
+                used_number |= await self.call_all(calls, block, round_.feed)
                 calls, waiting = round_.calls, round_.waiting
             if used_number:
-                await self._recheck(block)
+                await self.recheck(block)
         except BaseException:
             for plan in plans:
                 plan.close()
             raise
         return [values[place] for place in range(len(plans))]
 
-    async def _call_all(
+    async def call_all(
         self, calls: Sequence[ContractCall], block: BlockRef, feed: Callable[[list[CallResult]], None]
     ) -> bool:
-        """Feed the results in order as they come. True if they were pinned by number: check the block again then."""
+        """Feed the results in order as they come. True if they were pinned by number: `recheck` the block then.
+
+        Raises:
+            As `read_all`. What was fed before stays true.
+        """
         fed = 0
 
         async def run(pin: bytes) -> None:
@@ -164,6 +233,7 @@ class ChainReader:
                 async for results in chunks:
                     feed(results)
                     fed += len(results)
+                    self.proven_by_hash = self.proven_by_hash or pin is by_hash
 
         by_hash = b'{"blockHash":"%b","requireCanonical":true}' % str(block.hash).encode()
         by_number = b'"%b"' % hex(block.number).encode()
@@ -181,12 +251,12 @@ class ChainReader:
                 return True
             except NotThereYet:
                 if pause is None:
-                    await self._recheck(block)  # tells a reorg from a node that lags
+                    await self.recheck(block)  # tells a reorg from a node that lags
                     raise
                 await asyncio.sleep(pause)
         raise AssertionError("unreachable")
 
-    async def _recheck(self, block: BlockRef) -> None:
+    async def recheck(self, block: BlockRef) -> None:
         """Raise BlockGone unless `block` is still the chain's block at its height."""
         header = await self.fetch_header(block.number)
         if header is None or header.block.hash != block.hash:

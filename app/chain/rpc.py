@@ -13,7 +13,7 @@ from binascii import unhexlify
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 from web3.types import RPCEndpoint
@@ -46,6 +46,16 @@ class RetryPolicy:
     """One attempt takes no longer."""
     total_seconds: float = 45.0
     """All attempts and pauses together take no longer."""
+    sits_out_quotas: bool = True
+    """Whether being throttled is waited for here; False where another endpoint can be asked meanwhile."""
+
+
+class RequestWatch(Protocol):
+    """Told of every attempt, and says how long the next may take: how the pool knows its endpoints."""
+
+    def patience_seconds(self, method: str) -> float: ...
+
+    def tried(self, method: str, seconds: float, fault: WaterlineError | None) -> None: ...
 
 
 class _ErrorObject(msgspec.Struct, gc=False):
@@ -69,20 +79,30 @@ _TRANSIENT: Final = (Throttled, Transport, NodeError, Malformed, MethodMissing)
 class Rpc:
     """One node's JSON-RPC endpoint over HTTP. Belongs to one event loop; close it with `aclose`."""
 
-    def __init__(self, url: str, *, post: Post | None = None, policy: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        post: Post | None = None,
+        policy: RetryPolicy | None = None,
+        watch: RequestWatch | None = None,
+    ) -> None:
         """Nothing is sent before the first request.
 
         Args:
-            url: http:// or https:// URL; never shown again.
-            post: Takes the place of the network in tests.
+            url: http:// or https:// URL; never shown again. With `post`, ws:// and wss:// too.
+            post: Takes the place of HTTP: a socket, or a fake node.
             policy: How long to try.
+            watch: Is told of every attempt.
 
         Raises:
             Refused: the URL is not one.
         """
-        self._endpoint = describe_endpoint(url, ("http", "https"))
+        schemes = ("http", "https") if post is None else ("http", "https", "ws", "wss")
+        self._endpoint = describe_endpoint(url, schemes)
         self._provider = NodeProvider(url, self._endpoint.label, post)
         self._policy = policy or RetryPolicy()
+        self._watch = watch
 
     @property
     def label(self) -> str:
@@ -197,19 +217,38 @@ class Rpc:
         attempt = 0
         while True:
             attempt += 1
+            started = clock()
             fault: WaterlineError
             try:
-                async with asyncio.timeout(min(self._policy.attempt_seconds, deadline - clock())):
-                    return await once()
+                async with asyncio.timeout(min(self._patience_seconds(method), deadline - started)):
+                    result = await once()
+                self._note(method, clock() - started, None)
+                return result
             except TimeoutError:
                 fault = Transport(f"{method}: no answer from {self.label} in time")
-            except _TRANSIENT as error:
+            except WaterlineError as error:
                 fault = error
-            tries = 2 if isinstance(fault, MethodMissing) else self._policy.attempts
+            self._note(method, clock() - started, fault)
+            if not isinstance(fault, _TRANSIENT):
+                raise fault
+            tries = self._tries(fault)
             pause = self._pause(attempt, fault)
             if attempt >= tries or clock() + pause >= deadline:
                 raise fault
             await asyncio.sleep(pause)
+
+    def _tries(self, fault: WaterlineError) -> int:
+        if isinstance(fault, Throttled) and not self._policy.sits_out_quotas:
+            return 1
+        return 2 if isinstance(fault, MethodMissing) else self._policy.attempts
+
+    def _patience_seconds(self, method: str) -> float:
+        most = self._policy.attempt_seconds
+        return most if self._watch is None else min(most, self._watch.patience_seconds(method))
+
+    def _note(self, method: str, seconds: float, fault: WaterlineError | None) -> None:
+        if self._watch is not None:
+            self._watch.tried(method, seconds, fault)
 
     def _pause(self, attempt: int, fault: WaterlineError) -> float:
         """Exponential with full jitter on its upper half, never shorter than the node asked for."""

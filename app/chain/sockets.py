@@ -7,16 +7,18 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from typing import Final
 
+import aiohttp
 from web3 import AsyncWeb3, WebSocketProvider
 from web3.exceptions import Web3Exception
 from websockets.exceptions import WebSocketException
 
 from app.chain.faults import Malformed, Transport
-from app.chain.transport import SILENT, describe_endpoint
+from app.chain.transport import MOST_REPLY_BYTES, SILENT, HttpReply, describe_endpoint
 from app.chain.wire import Header
 from app.domain.chain import BlockRef, ChainId, Hash32
 
 _CONNECT_SECONDS: Final = 10.0
+_CLOSE_SECONDS: Final = 0.5
 _QUEUE: Final = 64
 _FOREIGN: Final = (Web3Exception, WebSocketException, OSError, ValueError)
 """What web3 and websockets raise; their texts hold the URL and are never shown. TimeoutError is an OSError."""
@@ -26,6 +28,61 @@ class _QuietWebSocket(WebSocketProvider):
     """web3's provider without its loggers, which print the URL at INFO."""
 
     logger = SILENT
+
+
+class SocketPost:
+    """Requests over WebSockets, where an endpoint offers no HTTP: each socket carries one request at a time."""
+
+    def __init__(self, url: str) -> None:
+        """Nothing is connected yet.
+
+        Raises:
+            Refused: not a ws:// or wss:// URL.
+        """
+        self._label = describe_endpoint(url, ("ws", "wss")).label
+        self._url = url
+        self._session: aiohttp.ClientSession | None = None
+        self._idle: list[aiohttp.ClientWebSocketResponse] = []
+
+    async def __call__(self, body: bytes) -> HttpReply:
+        """One request and its answer.
+
+        Raises:
+            Transport: the socket could not be opened, or ended.
+        """
+        trouble = "closed"
+        socket: aiohttp.ClientWebSocketResponse | None = None
+        try:
+            socket = self._idle.pop() if self._idle else await self._open()
+            await socket.send_str(body.decode())
+            message = await socket.receive()
+            if message.type is aiohttp.WSMsgType.TEXT:
+                self._idle.append(socket)
+                socket = None
+                return HttpReply(200, str(message.data).encode())
+        except (aiohttp.ClientError, OSError) as error:
+            trouble = type(error).__name__
+        finally:
+            if socket is not None:  # an answer that comes later would be taken for the next request's
+                await socket.close()
+        # outside the except block: aiohttp's exceptions carry the whole URL, and a context would keep them
+        raise Transport(f"no answer from {self._label} ({trouble})")
+
+    async def aclose(self) -> None:
+        """Close every socket; a later request opens a new one."""
+        session, self._session = self._session, None
+        self._idle.clear()
+        if session is not None:
+            await session.close()
+
+    async def _open(self) -> aiohttp.ClientWebSocketResponse:
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            closing = aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS)
+            return await self._session.ws_connect(
+                self._url, max_msg_size=MOST_REPLY_BYTES, heartbeat=20, timeout=closing
+            )
 
 
 async def socket_heads(ws_url: str, chain_id: ChainId) -> AsyncGenerator[Header, None]:

@@ -81,6 +81,10 @@ class FakeNode:
     """Gas of an eth_call as a whole; None is unlimited."""
     gas_of: Callable[[ContractCall], int] = lambda call: 30_000
     has_multicall: bool = True
+    without_code: set[str] = field(default_factory=set)
+    """Addresses where there is no contract; there is one everywhere else."""
+    syncing: object = False
+    """What eth_syncing says."""
     _salt: int = 0
 
     def __post_init__(self) -> None:
@@ -119,6 +123,10 @@ class FakeNode:
         del self.chain[len(self.chain) - depth :]
         self._salt += 1
         return self.head
+
+    def twin(self) -> FakeNode:
+        """Another node of the same chain, as it is now."""
+        return FakeNode(self.chain_id, list(self.chain), dict(self.known))
 
     def fail(self, method: str, fault: Fault, times: int = 1) -> None:
         """The next `times` requests of `method` end so."""
@@ -167,8 +175,11 @@ class FakeNode:
     def _eth_chainId(self) -> str:
         return hex(self.chain_id)
 
+    def _eth_syncing(self) -> object:
+        return self.syncing
+
     def _eth_getCode(self, address: str, block: str) -> str:
-        return "0x6080" if self.has_multicall else "0x"
+        return "0x6080" if self.has_multicall and address not in self.without_code else "0x"
 
     def _eth_getBlockByNumber(self, at: str, full: bool) -> Any:
         block = self._by_number(at)
