@@ -64,7 +64,8 @@ def stress_wallet(
     after, moved_prices = [], {}
     for snapshot, account in accounts:
         then = (changed or {}).get(account.key, snapshot)
-        after.append(replace(account, assessment=_assessed(then, account, shock, groups)))
+        assessment = _assessed(then, account, shock, groups, is_changed=then is not snapshot)
+        after.append(replace(account, assessment=assessment))
         price = prices.get(account.key)
         multiplier = measure_multiplier_wad(shock, account.value_unit, groups)
         if price is not None and multiplier is not None:
@@ -80,12 +81,17 @@ def stress_wallet(
 
 
 def _assessed(
-    snapshot: AccountSnapshot | None, account: AccountAssessment, shock: Shock, groups: AssetGroups
+    snapshot: AccountSnapshot | None,
+    account: AccountAssessment,
+    shock: Shock,
+    groups: AssetGroups,
+    *,
+    is_changed: bool,
 ) -> RiskAssessment:
     state = account.state
     if snapshot is None or state is None or account.assessment.status is RiskStatus.UNKNOWN:
         return account.assessment
-    before = state.priced.assess(snapshot)
+    before = state.priced.assess(snapshot) if is_changed else account.assessment
     prices = shocked_prices(prices_of(before), state.market_by_code, account.value_unit, shock, groups)
     if prices is None:
         reason = Reason("measure_unknown", "nobody knows what its values are counted in, so how prices in it move")
