@@ -56,7 +56,7 @@ async def calibrate(
     An account that cannot be read, or whose view reverts, says nothing about rules and is left out. If none is
     left, what was confirmed stays so, unless the contract's code was changed.
     """
-    plans = [guarded(key.deployment_id, _with_truth(state, key, block, markets)) for key, markets in sample]
+    plans = [guarded(key.deployment_id, read_with_truth(state, key, block, markets)) for key, markets in sample]
     usable = []
     for found in await reader.read_all(plans, block):
         if not isinstance(found, Refusal):
@@ -68,7 +68,7 @@ async def calibrate(
     return choose_rules(state, usable, block.timestamp, block.number)
 
 
-def _with_truth(
+def read_with_truth(
     state: DeploymentState, key: AccountKey, block: BlockRef, markets: frozenset[str]
 ) -> ReadPlan[tuple[AccountState, Truth | None]]:
     """An account and what its contract says about it, as one plan."""

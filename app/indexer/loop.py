@@ -16,6 +16,7 @@ from app.domain.chain import BlockRef
 from app.domain.market import Deployment
 from app.domain.specs import ChainSpec
 from app.errors import Fatal, Refused, Retryable, WaterlineError
+from app.indexer.audit import Audit
 from app.indexer.block import index_block
 from app.indexer.feed import FeedEnded, HeadFeed
 from app.indexer.harvest import Harvest, Sources
@@ -87,6 +88,7 @@ class Indexer:
             round_blocks=round_blocks,
         )
         self._scan = LogScan(self._sources, on_scan)
+        self._audit = Audit(self._sources)
         self._status = StatusRow(reader, database, self._options)
         self._scanned = False
         self._missed = True
@@ -139,6 +141,8 @@ class Indexer:
                     await self._follow(head, lock)
                     head = None
                 await self._search_old_logs(lock)
+                if await self._audit.check(self._stored.cursor, self._stored.followed, lock):
+                    await self._stored.restore()
                 await self._status.write(await self._doubt())
                 self._failures = 0
             except (LockLost, FeedEnded):

@@ -55,6 +55,20 @@ class IndexerMetrics:
             "waterline_accounts_unreadable", "Accounts that could not be read", ("chain", "protocol"),
             registry=registry,
         )  # fmt: skip
+        self.audit_accounts = Counter(
+            "waterline_audit_accounts", "Stored accounts held against the chain", ("chain", "protocol"),
+            registry=registry,
+        )  # fmt: skip
+        self.audit_mismatches = Counter(
+            "waterline_audit_mismatches", "Accounts in which an audit found a difference, by kind",
+            ("chain", "protocol", "kind"), registry=registry,
+        )  # fmt: skip
+        self.audit_unreadable = Counter(
+            "waterline_audit_unreadable", "Accounts an audit could not read", ("chain", "protocol"), registry=registry
+        )
+        self.audits_failed = Counter(
+            "waterline_audits_failed", "Audits given up because the node failed", chain, registry=registry
+        )
         self.deployments_set_aside = Gauge(
             "waterline_deployments_set_aside", "Deployments whose contracts refuse to be read", chain, registry=registry
         )

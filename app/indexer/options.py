@@ -32,6 +32,12 @@ class IndexerOptions:
     scan_first_blocks: int = 2_000
     scan_most_blocks: int = 50_000
     """First and largest range of one log search."""
+    audit_accounts: int = 0
+    """How many stored accounts one audit reads again to hold them against the chain. 0: no audit."""
+    audit_seconds: float = 10.0
+    """Chain time from one audit to the next, at least; each is made at the newest stored block."""
+    audit_keep_seconds: int = 7 * 86_400
+    """How long audits and repaired findings are kept, and so what their figures are about."""
     heartbeat_seconds: float = 5.0
     """The status row is written at least this often, so that silence means the indexer is gone."""
     standby_seconds: float = 1.0

@@ -26,6 +26,7 @@ from app.domain.chain import (
 )
 from app.domain.market import Deployment, Market, MarketRecord
 from app.domain.risk import Health, Restoration, RiskAssessment, RiskStatus
+from app.domain.units import WAD
 from app.errors import Fatal, Refused
 from app.protocols.base import (
     AccountTouched,
@@ -285,7 +286,14 @@ class ToyPriced(PricedState):
         return collateral, debt
 
     def health(self, snapshot: AccountSnapshot) -> Health:
-        raise NotImplementedError("the model is indexed, not assessed")
+        truth = self.truth(snapshot)
+        if truth is None:
+            return Health(RiskStatus.UNKNOWN, None, None, None)
+        collateral, debt = truth
+        if not debt:
+            return Health(RiskStatus.NO_DEBT, None, collateral, debt)
+        status = RiskStatus.LIQUIDATABLE if collateral < debt else RiskStatus.HEALTHY
+        return Health(status, collateral * WAD // debt, collateral, debt)
 
     def assess(self, snapshot: AccountSnapshot) -> RiskAssessment:
         return RiskAssessment(RiskStatus.UNKNOWN, ())
