@@ -81,14 +81,18 @@ def make_kept(
     return KeptDeployment(deployment, adapter, tuple(markets), by_name, restored, trouble, basis)
 
 
-def factor_steps(state: StateAt, factors: Iterable[Factor]) -> dict[str, float]:
-    """By factor: value of one unit of the last decimal of the token it prices, what the contract's own rounding of
-    amounts can be off by. Whole units of value; nothing where no price is known or none moves the factor."""
-    steps: dict[str, float] = {}
-    for factor in factors:
-        market = None if factor.rises_with is None else state.market_by_code.get(factor.rises_with)
-        quote = None if market is None else state.quote_by_code.get(market.code)
-        if market is None or quote is None or not quote.price:
-            continue
-        steps[factor.name] = quote.price / 10 ** (state.state.value_unit(market.code).price_decimals + market.decimals)
-    return steps
+def factor_steps(state: StateAt, factors: Sequence[Factor]) -> dict[str, float]:
+    """By factor: what the contract's own rounding of amounts can be off by, in whole units of value: the value of one
+    unit of the last decimal of the token it prices, and of the dearest token that no factor prices (what perps settle
+    in). Nothing where no price is known; nor where each account counts in a token of its own, because then one unit of
+    value is one of that token."""
+    if state.state.value_currency is None:
+        return {}
+    least: dict[str, float] = {}
+    for code, quote in state.quote_by_code.items():
+        market = state.market_by_code.get(code)
+        if market is not None and quote.price:
+            least[code] = quote.price / 10 ** (state.state.value_unit(code).price_decimals + market.decimals)
+    moving = {factor.rises_with for factor in factors}
+    settled = max((step for code, step in least.items() if code not in moving), default=0.0)
+    return {factor.name: settled + least.get(factor.rises_with or "", 0.0) for factor in factors}
