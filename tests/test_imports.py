@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "indexer": {"domain", "protocols", "chain", "store", "errors"},
     "book": {"domain", "protocols", "valuation", "store", "errors"},
     "monitor": {"domain", "valuation", "book", "store", "errors"},
-    "api": {"domain", "protocols", "valuation", "store", "errors"},
+    "api": {"domain", "protocols", "valuation", "book", "store", "errors"},
     "web": {"domain", "valuation", "store", "api", "errors"},
     "settings": {"domain", "errors"},
     "supervisor": {"errors"},
@@ -101,7 +101,7 @@ def test_pure_packages_do_not_touch_clock_environment_or_randomness(package: str
 
 
 def test_numpy_is_known_in_the_book_and_what_is_built_on_it_only() -> None:
-    """So that the command line and the API start without it; and whoever reads one account counts in integers."""
+    """So that the command line starts without it; and whoever reads one account counts in integers."""
     columns = {ROOT / "app/valuation/book", ROOT / "app/valuation/market_risk"}
     for path in FILES:
         if columns.isdisjoint(path.parents):

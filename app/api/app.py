@@ -17,7 +17,19 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api import accounts, deployments, docs, events, history, markets, simulate, status, wallets
+from app.api import (
+    accounts,
+    deployments,
+    docs,
+    events,
+    history,
+    market_simulation,
+    markets,
+    risk,
+    simulate,
+    status,
+    wallets,
+)
 from app.api.deps import ApiOptions, Clock, FindAdapter, ReadContext
 from app.api.metrics import RequestMetrics
 from app.api.middleware import Envelope
@@ -67,7 +79,9 @@ def create_app(
     app.state.request_metrics = metrics
     for error in (ApiProblem, RequestValidationError, HTTPException, Retryable):
         app.add_exception_handler(error, _answer_problem)
-    for resource in (wallets, history, simulate, accounts, deployments, markets, status, events, docs):
+    for resource in (wallets, history, simulate, accounts, deployments, markets, risk, market_simulation):
+        app.include_router(resource.router)
+    for resource in (status, events, docs):
         app.include_router(resource.router)
     app.openapi = cache(lambda: docs.describe(app))  # type: ignore[method-assign]
     return app

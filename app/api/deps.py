@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from starlette.requests import HTTPConnection
 
+from app.api.books import ChainBooks
 from app.api.cache import SingleFlightCache
 from app.api.schemas import WalletView
 from app.api.stream import BlockStream
@@ -51,6 +53,8 @@ class ApiOptions:
     """Deployment states kept, one per deployment and block."""
     ranking_cache_accounts: int = 400_000
     """Ranked accounts kept over all deployments and blocks; about 0.5 kB each."""
+    risk_cache_size: int = 64
+    """Answers about whole markets kept; a curve of many deployments takes about 0.1 MB."""
     answer_cache_size: int = 1024
     """Wallet answers kept for those who ask for the same in the same second."""
     following_cache_seconds: float = 0.5
@@ -96,6 +100,9 @@ class ReadContext:
     clock: Clock
     find_adapter: FindAdapter
     stream: BlockStream
+    books: ChainBooks = field(init=False)
+    risk_views: SingleFlightCache[tuple[object, ...], Any] = field(init=False)
+    """Answers made from whole books, by `app.api.risk`."""
     states: SingleFlightCache[tuple[str, int, bytes], StateAt | None] = field(init=False)
     troubles: SingleFlightCache[tuple[int, bytes], Mapping[str, DeploymentTrouble]] = field(init=False)
     rankings: SingleFlightCache[tuple[str, int, bytes], Ranking] = field(init=False)
@@ -108,6 +115,8 @@ class ReadContext:
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "books", ChainBooks(self.database, self.find_adapter, self.options.groups))
+        object.__setattr__(self, "risk_views", SingleFlightCache(self.options.risk_cache_size))
         object.__setattr__(self, "states", SingleFlightCache(self.options.state_cache_size))
         object.__setattr__(self, "troubles", SingleFlightCache(self.options.state_cache_size))
         object.__setattr__(self, "rankings", SingleFlightCache(self.options.ranking_cache_accounts, len))
@@ -196,6 +205,7 @@ class ReadContext:
     async def aclose(self) -> None:
         """Stop what is under way."""
         self.stream.close()
+        await self.risk_views.aclose()
         await self.states.aclose()
         await self.troubles.aclose()
         await self.rankings.aclose()

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-POSTED = frozenset({"/v1/simulate"})
+POSTED = frozenset({"/v1/simulate", "/v1/risk/simulate"})
 """Questions too long for a query. They store nothing."""
 MOST_BODY_BYTES = 65_536
 

@@ -83,7 +83,7 @@ def simulate(
     Raises:
         ApiProblem: a move or change that cannot be.
     """
-    shock = _shock(moves, groups)
+    shock = shock_of(moves, groups)
     found = stress_wallet(loaded.pairs, loaded.prices, shock, groups, _changed(loaded, changes))
     account_of = {account.key: account for account in loaded.assessed}
     lines = sorted(
@@ -104,7 +104,12 @@ def simulate(
     )
 
 
-def _shock(moves: Iterable[PriceMove], groups: AssetGroups) -> Shock:
+def shock_of(moves: Iterable[PriceMove], groups: AssetGroups) -> Shock:
+    """The moves as one shock.
+
+    Raises:
+        ApiProblem: a move that cannot be, or two of the same.
+    """
     by_group: dict[str, int] = {}
     by_symbol: dict[str, int] = {}
     for move in moves:

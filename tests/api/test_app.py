@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.responses import Response
 
-from app.api import accounts, deployments, history, markets, simulate, status, wallets
+from app.api import accounts, deployments, history, market_simulation, markets, risk, simulate, status, wallets
 from app.api.deps import ApiOptions
 from app.errors import Fatal
 from app.store.engine import Database
@@ -225,7 +225,7 @@ async def test_every_route_is_documented_with_summary_tag_and_example(site: Site
 
 def test_every_example_is_of_its_model_with_every_field() -> None:
     checked = 0
-    resources = (wallets, history, simulate, accounts, deployments, markets, status)
+    resources = (wallets, history, simulate, accounts, deployments, markets, status, risk, market_simulation)
     for route in (route for resource in resources for route in resource.router.routes):
         if not isinstance(route, APIRoute) or route.response_model is None:
             continue

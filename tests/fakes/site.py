@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -15,6 +15,7 @@ from app.domain.account import AccountState
 from app.domain.batch import BlockBatch, DueAccount
 from app.domain.chain import Address, BlockRef, Hash32
 from app.domain.market import Deployment, MarketRecord
+from app.protocols.base import Adapter
 from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above
 from app.store.chains import ChainStatus, observe
 from app.store.deployments import DeploymentTrouble, note_trouble, register_deployments
@@ -133,10 +134,12 @@ class Site:
         return await self.client.get(path, params=given or None)
 
 
-def open_site(database: Database, options: ApiOptions | None = None) -> Site:
+def open_site(
+    database: Database, options: ApiOptions | None = None, find_adapter: Callable[[str], Adapter] = find_fake
+) -> Site:
     """A site whose clock is `site.now`."""
     site: Site
-    app = create_app(database, options, clock=lambda: site.now, find_adapter=find_fake)
+    app = create_app(database, options, clock=lambda: site.now, find_adapter=find_adapter)
     transport = httpx.ASGITransport(app=app)
     site = Site(database, app, httpx.AsyncClient(transport=transport, base_url="http://waterline.test"))
     return site

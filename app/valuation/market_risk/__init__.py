@@ -5,7 +5,7 @@ from app.valuation.market_risk.concentration import Concentration, Holder, conce
 from app.valuation.market_risk.curve import CurveSums, RiskCurve, risk_curve
 from app.valuation.market_risk.market import JointMove, RiskMarket
 from app.valuation.market_risk.summary import Band, DeploymentSummary, UsdSums, summarise
-from app.valuation.market_risk.verdicts import Verdicts, verdict_under, verdicts_under
+from app.valuation.market_risk.verdicts import Screened, Verdicts, decided, screen_under, verdict_under
 
 __all__ = [
     "DEFAULT_DEPTH_USD",
@@ -21,12 +21,14 @@ __all__ = [
     "JointMove",
     "RiskCurve",
     "RiskMarket",
+    "Screened",
     "UsdSums",
     "Verdicts",
     "cascade",
     "concentration",
+    "decided",
     "risk_curve",
+    "screen_under",
     "summarise",
     "verdict_under",
-    "verdicts_under",
 ]

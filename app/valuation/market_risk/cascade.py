@@ -21,15 +21,15 @@ buy to repay, recovery, other traders, fees, time; closing of perps (they are co
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from enum import StrEnum
 
 import numpy as np
 
 from app.valuation.book.arrays import Flags, Floats, Positions
 from app.valuation.book.screen import Screen
-from app.valuation.groups import BTC, ETH, OTHER
+from app.valuation.groups import BTC, ETH, OTHER, AssetGroups
 from app.valuation.market_risk.market import Multiplier, RiskMarket
 from app.valuation.shocks import Shock
 
@@ -60,6 +60,18 @@ class Impact:
     bonus: float = 0.05
     """What liquidators get on top of what they repay, at least 0."""
     max_rounds: int = 100
+
+    def pool(self, symbol: str, groups: AssetGroups) -> str | None:
+        """Where sales of an asset go; None where they move nothing."""
+        group, own = groups.group_of(symbol), symbol.upper()
+        if group != OTHER:
+            return group if group in self.depth_usd else None
+        return own if own in self.depth_usd or OTHER in self.depth_usd else None
+
+    def depth_of(self, pool: str) -> float:
+        """US dollars per 1 % move."""
+        found = self.depth_usd.get(pool)
+        return self.depth_usd[OTHER] if found is None else found
 
     def of(self, sold_usd: float, depth_usd: float) -> float:
         """What a price is multiplied by."""
@@ -96,104 +108,114 @@ class Cascade:
     """By pool: what its prices are multiplied by, besides the shock."""
 
 
-def cascade(market: RiskMarket, shock: Shock, impact: Impact | None = None) -> Cascade:
-    """The estimate. Equal inputs give equal results."""
-    return _Estimate(market, shock, impact or Impact()).run()
+def cascade(markets: Sequence[RiskMarket], shock: Shock, impact: Impact | None = None) -> Cascade:
+    """The estimate over all these markets, whose sales meet in the same pools. Equal inputs give equal results.
+
+    Raises:
+        ValueError: no round is allowed.
+    """
+    impact = impact or Impact()
+    sides = [_Side(market, shock, impact) for market in markets]
+    pools = sorted({pool for side in sides for pool in side.pools})
+    drops, sold = dict.fromkeys(pools, 1.0), dict.fromkeys(pools, 0.0)
+    first, is_at_rest, rounds = None, False, 0
+    for rounds in range(1, impact.max_rounds + 1):
+        for side in sides:
+            side.move(drops)
+        first = first or _total(side.sums(drops) for side in sides)
+        sales = [side.sales() for side in sides]
+        sold = {pool: max(before, sum(one.get(pool, 0.0) for one in sales)) for pool, before in sold.items()}
+        after = {pool: impact.of(amount, impact.depth_of(pool)) for pool, amount in sold.items()}
+        is_at_rest = all(drops[pool] - after[pool] <= AT_REST * drops[pool] for pool in pools)
+        if is_at_rest or rounds == impact.max_rounds:
+            break
+        drops = after
+    if first is None:
+        raise ValueError("max_rounds has to be at least 1")
+    return Cascade(first, _total(side.sums(drops) for side in sides), rounds, is_at_rest, sold, drops)
 
 
-class _Estimate:
+def _total(sums: Iterable[CascadeSums]) -> CascadeSums:
+    found = [astuple(one) for one in sums]
+    return CascadeSums(*(sum(column) for column in zip(*found, strict=True))) if found else _NOTHING
+
+
+_NOTHING = CascadeSums(0, 0, 0, 0.0, 0.0, 0.0)
+
+
+class _Side:
+    """One market in the estimate: where its accounts stand at the prices of the round."""
+
     def __init__(self, market: RiskMarket, shock: Shock, impact: Impact) -> None:
-        self.market, self.impact = market, impact
+        self._market, self._impact = market, impact
         self._shock = market.multiplier(shock)
-        self._present = market.screen.factors
         self._ledgers = market.row_ledgers(market.screen)
         self._is_perp = market.is_perp_row(self._ledgers)
-        self._start_rates = market.ledger_rates()[self._ledgers] if self._ledgers.size else np.zeros(0)
+        self._below: Flags = np.zeros(self._ledgers.size, np.bool_)
+        self._screen: Screen | None = None
+        self._start_rates = self._by_row(market.ledger_rates())
         columns = market.book.groups_by_column(lambda d, code: self._pool(market.symbol(d, code)))
-        self._pools = sorted({rises for rises, _ in columns if rises is not None})
-        number = {pool: place for place, pool in enumerate(self._pools)}
+        self.pools = sorted({rises for rises, _ in columns if rises is not None})
+        number = {pool: place for place, pool in enumerate(self.pools)}
         self._pool_of_column = np.array([len(number) if rises is None else number[rises] for rises, _ in columns])
-        self._drops = dict.fromkeys(self._pools, 1.0)
-
-    def run(self) -> Cascade:
-        sold = np.zeros(len(self._pools))
-        below: Flags = np.zeros(self._ledgers.size, np.bool_)
-        first, screen, rounds, is_at_rest = None, None, 0, False
-        for rounds in range(1, self.impact.max_rounds + 1):
-            screen = self.market.book.shocked(self.market.book_shock(self._multiplier), screen)
-            with np.errstate(invalid="ignore"):
-                below |= screen.health < 1
-            first = first or self._sums(screen, below)
-            sold = np.maximum(sold, self._sales(screen, below))
-            drops = {pool: self._drop(pool, float(sold[place])) for place, pool in enumerate(self._pools)}
-            is_at_rest = all(self._drops[pool] - drop <= AT_REST * self._drops[pool] for pool, drop in drops.items())
-            if is_at_rest or rounds == self.impact.max_rounds:
-                break
-            self._drops = drops
-        if screen is None or first is None:
-            raise ValueError("max_rounds has to be at least 1")
-        return Cascade(
-            first,
-            self._sums(screen, below),
-            rounds,
-            is_at_rest,
-            dict(zip(self._pools, sold.tolist(), strict=True)),
-            self._drops,
-        )
-
-    def _pool(self, symbol: str) -> str | None:
-        group, depth = self.market.groups.group_of(symbol), self.impact.depth_usd
-        if group != OTHER:
-            return group if group in depth else None
-        own = symbol.upper()
-        return own if own in depth or OTHER in depth else None
-
-    def _drop(self, pool: str, sold: float) -> float:
-        depth = self.impact.depth_usd
-        return self.impact.of(sold, depth.get(pool, depth.get(OTHER, math.inf)))
 
     @property
-    def _multiplier(self) -> Multiplier:
-        def multiplier(symbol: str) -> float:
-            pool = self._pool(symbol)
-            return self._shock(symbol) * (1.0 if pool is None else self._drops.get(pool, 1.0))
+    def _now(self) -> Screen:
+        assert self._screen is not None
+        return self._screen
 
-        return multiplier
+    def move(self, drops: Mapping[str, float]) -> None:
+        """To the prices of a round; whoever is below the line stays among those that sell."""
+        self._screen = self._market.book.shocked(self._market.book_shock(self._multiplier(drops)), self._screen)
+        with np.errstate(invalid="ignore"):
+            self._below |= self._screen.health < 1
 
-    def _rates(self) -> Floats:
-        rates = self.market.ledger_rates(self._multiplier)
-        return rates[self._ledgers] if self._ledgers.size else np.zeros(0)
-
-    def _sums(self, screen: Screen, below: Flags) -> CascadeSums:
-        rates, lending = self._rates(), ~self._is_perp
+    def sums(self, drops: Mapping[str, float]) -> CascadeSums:
+        """At the prices of the round, which `drops` are those of."""
+        screen, lending = self._now, ~self._is_perp
+        rates = self._by_row(self._market.ledger_rates(self._multiplier(drops)))
         valued = lending & ~np.isnan(rates)
-        chosen = below & valued
+        chosen = self._below & valued
         shortfall = np.fmax(screen.requirement[valued] - screen.collateral[valued], 0.0) * rates[valued]
         return CascadeSums(
-            int(np.count_nonzero(below & lending)),
-            int(np.count_nonzero(below & self._is_perp)),
-            int(np.count_nonzero(below & lending & np.isnan(rates))),
+            int(np.count_nonzero(self._below & lending)),
+            int(np.count_nonzero(self._below & self._is_perp)),
+            int(np.count_nonzero(self._below & lending & np.isnan(rates))),
             float((screen.requirement[chosen] * rates[chosen]).sum()),
             float((screen.collateral[chosen] * rates[chosen]).sum()),
             float(np.nansum(shortfall)),
         )
 
-    def _sales(self, screen: Screen, below: Flags) -> Floats:
+    def sales(self) -> dict[str, float]:
         """By pool: US dollars, at present prices, of what the accounts below the line sell."""
-        sold = np.zeros(len(self._pools) + 1)
-        sellers = below & ~self._is_perp & ~np.isnan(self._start_rates)
-        owed = self.impact.close_factor * (1 + self.impact.bonus) * screen.requirement
+        screen, present = self._now, self._market.screen.factors
+        sold = np.zeros(len(self.pools) + 1)
+        sellers = self._below & ~self._is_perp & ~np.isnan(self._start_rates)
+        owed = self._impact.close_factor * (1 + self._impact.bonus) * screen.requirement
         with np.errstate(divide="ignore", invalid="ignore"):
             part = np.where(screen.collateral > 0, np.fmin(owed / screen.collateral, 1.0), 0.0)
-        for columns, places, held in self._holdings(screen, sellers):
-            worth = held * self._present[columns] * self._start_rates[places] * part[places]
+        for columns, places, held in self._holdings(sellers):
+            worth = held * present[columns] * self._start_rates[places] * part[places]
             sold += np.bincount(self._pool_of_column[columns], weights=np.nan_to_num(worth), minlength=sold.size)
-        return sold[:-1]
+        return dict(zip(self.pools, sold.tolist(), strict=False))
 
-    def _holdings(self, screen: Screen, sellers: Flags) -> Iterator[tuple[Positions, Positions, Floats]]:
+    def _holdings(self, sellers: Flags) -> Iterator[tuple[Positions, Positions, Floats]]:
         """Column, row and coefficient of what these accounts hold, one term of a bucket at a time."""
-        for bucket, start in screen.spans():
+        for bucket, start in self._now.spans():
             rows = np.flatnonzero(sellers[start : start + bucket.count])
             for term in range(bucket.shape.supplies if rows.size else 0):
                 columns = bucket.supply_columns[term].take(rows).astype(np.intp)
                 yield columns, rows + start, bucket.collateral[term].take(rows)
+
+    def _multiplier(self, drops: Mapping[str, float]) -> Multiplier:
+        def multiplier(symbol: str) -> float:
+            pool = self._pool(symbol)
+            return self._shock(symbol) * (1.0 if pool is None else drops.get(pool, 1.0))
+
+        return multiplier
+
+    def _by_row(self, rates: Floats) -> Floats:
+        return rates[self._ledgers] if self._ledgers.size else np.zeros(0)
+
+    def _pool(self, symbol: str) -> str | None:
+        return self._impact.pool(symbol, self._market.groups)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,26 +44,27 @@ class Concentration:
         return sum(one.debt for one in self.wallets) / self.debt if self.debt else None
 
 
-def concentration(market: RiskMarket, count: int = 10, *, below: float | None = None) -> Concentration:
-    """The `count` largest. `below`: only accounts with a health below it."""
-    screen = market.screen
-    ledgers = market.row_ledgers(screen)
-    rates = market.ledger_rates()[ledgers] if ledgers.size else np.zeros(0)
-    debt = screen.requirement * rates
-    with np.errstate(invalid="ignore"):
-        chosen = (debt > 0) & ~market.is_perp_row(ledgers)
-        if below is not None:
-            chosen &= screen.health < below
-    places = np.flatnonzero(chosen)
-    keys = market.keys(places)
-    owed = debt[places].tolist()
-    largest = sorted(zip(owed, keys, strict=True), key=lambda one: (-one[0], one[1]))[:count]
+def concentration(markets: Sequence[RiskMarket], count: int = 10) -> Concentration:
+    """The `count` largest over all these markets."""
+    owed = [line for market in markets for line in _debts(market)]
+    largest = sorted(owed, key=lambda line: (-line[0], line[1]))[:count]
     by_wallet: dict[Address, float] = defaultdict(float)
-    for amount, key in zip(owed, keys, strict=True):
-        by_wallet[key.wallet] += amount
+    for debt, key in owed:
+        by_wallet[key.wallet] += debt
     wallets = sorted(by_wallet.items(), key=lambda one: (-one[1], one[0]))[:count]
     return Concentration(
-        float(debt[places].sum()),
-        tuple(Holder(key.wallet, key, amount) for amount, key in largest),
-        tuple(Holder(wallet, None, amount) for wallet, amount in wallets),
+        sum(debt for debt, _ in owed),
+        tuple(Holder(key.wallet, key, debt) for debt, key in largest),
+        tuple(Holder(wallet, None, debt) for wallet, debt in wallets),
     )
+
+
+def _debts(market: RiskMarket) -> list[tuple[float, AccountKey]]:
+    """What every account owes, in US dollars."""
+    ledgers = market.row_ledgers(market.screen)
+    if not ledgers.size:
+        return []
+    debt = market.screen.requirement * market.ledger_rates()[ledgers]
+    with np.errstate(invalid="ignore"):
+        places = np.flatnonzero((debt > 0) & ~market.is_perp_row(ledgers))
+    return list(zip(debt[places].tolist(), market.screen.keys(places), strict=True))

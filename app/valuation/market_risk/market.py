@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 import numpy as np
 
-from app.domain.account import AccountKey
 from app.domain.chain import Address
 from app.domain.market import Market, ValueUnit
 from app.domain.units import WAD
@@ -103,10 +102,6 @@ class RiskMarket:
         of_ledger = np.array([one.deployment_id in self.perps for one in self.ledgers], np.bool_)
         found: Flags = of_ledger[ledgers] if ledgers.size else np.zeros(0, np.bool_)
         return found
-
-    def keys(self, places: Positions) -> list[AccountKey]:
-        """Whose rows these are."""
-        return self.screen.keys(places)
 
 
 def has_token_measure(unit: ValueUnit) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from app.domain.account import AccountKey, AccountSnapshot
 from app.domain.risk import Health, RiskStatus
 from app.valuation.assess import UNKNOWN_HEALTH, StateAt
-from app.valuation.book import Screen
 from app.valuation.groups import AssetGroups
 from app.valuation.market_risk.market import RiskMarket
 from app.valuation.shocks import Shock, prices_of, shocked_prices, with_prices
@@ -21,37 +20,45 @@ book's bounds know nothing of."""
 
 
 @dataclass(frozen=True, slots=True)
+class Screened:
+    """Everybody after a shock, before any sale, as far as floats can tell."""
+
+    liquidatable: frozenset[AccountKey]
+    """Certainly."""
+    doubtful: frozenset[AccountKey]
+    """The exact rule has to be asked about these; all others are not liquidatable, or not known."""
+
+    def asking(self, more: Set[AccountKey]) -> Screened:
+        """The same, with accounts that are not in the book."""
+        return Screened(self.liquidatable, self.doubtful | more)
+
+
+@dataclass(frozen=True, slots=True)
 class Verdicts:
     """After a shock, before any sale."""
 
     liquidatable: frozenset[AccountKey]
-    confirmed: int
-    """Accounts that the exact rule was asked about."""
     undecided: frozenset[AccountKey]
-    """Those of them of which it could not say: in neither set."""
+    """Of whom the exact rule could not say: not among `liquidatable`."""
 
 
-def verdicts_under(market: RiskMarket, shock: Shock, exact: Callable[[AccountKey], Health]) -> Verdicts:
-    """Everybody below the line once prices moved. `exact`: as `verdict_under`, UNKNOWN where it cannot be said."""
+def screen_under(market: RiskMarket, shock: Shock) -> Screened:
+    """Everybody below the line once prices moved, and everybody near it."""
     screen = market.book.shocked(market.book_shock(market.multiplier(shock)))
-    asked = whom_to_confirm(screen)
-    with np.errstate(invalid="ignore"):
-        found = set(screen.keys(np.flatnonzero(screen.health < 1))) - asked
-    undecided = set()
-    for key in asked:
-        status = exact(key).status
-        if status is RiskStatus.LIQUIDATABLE:
-            found.add(key)
-        elif status is RiskStatus.UNKNOWN:
-            undecided.add(key)
-    return Verdicts(frozenset(found), len(asked), frozenset(undecided))
-
-
-def whom_to_confirm(screen: Screen) -> set[AccountKey]:
-    """The accounts whose verdict floats are not trusted with."""
     with np.errstate(invalid="ignore"):
         near = np.flatnonzero(np.abs(screen.health - 1) <= NEAR)
-    return {*screen.to_confirm(), *screen.keys(near)}
+        below = np.flatnonzero(screen.health < 1)
+    doubtful = frozenset(screen.to_confirm()) | frozenset(screen.keys(near))
+    return Screened(frozenset(screen.keys(below)) - doubtful, doubtful)
+
+
+def decided(screened: Screened, exact: Mapping[AccountKey, Health]) -> Verdicts:
+    """The screen with the exact rule's word on the doubtful ones; one that is missing is undecided."""
+    status = {key: exact.get(key, UNKNOWN_HEALTH).status for key in screened.doubtful}
+    return Verdicts(
+        screened.liquidatable | {key for key, one in status.items() if one is RiskStatus.LIQUIDATABLE},
+        frozenset(key for key, one in status.items() if one is RiskStatus.UNKNOWN),
+    )
 
 
 def verdict_under(state: StateAt | None, snapshot: AccountSnapshot, shock: Shock, groups: AssetGroups) -> Health:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.account import AccountKey
 from app.domain.legs import Leg
 from app.domain.risk import Health, RiskStatus
 from app.domain.units import WAD
-from app.valuation.assess import UNKNOWN_HEALTH
-from app.valuation.groups import ETH, STABLE, VOLATILE
-from app.valuation.market_risk import concentration, risk_curve, summarise, verdicts_under
+from app.valuation.assess import restore_at
+from app.valuation.groups import DEFAULT_GROUPS, ETH, STABLE, VOLATILE
+from app.valuation.market_risk import concentration, decided, risk_curve, screen_under, summarise, verdict_under
 from app.valuation.shocks import Shock
+from tests.fakes.pond import (
+    DOLLAR,
+    ETHER,
+    PondAdapter,
+    pond_account,
+    pond_deployment,
+    pond_markets,
+    pond_records,
+)
+from tests.fakes.site import block_ref, wallet
 from tests.valuation.market_risk.builders import PERPS, POOL, TOKENS, VAULT, holds, key, market_of, owes
 
 LONG = [holds("WETH", 10), owes("DAI", 7200)]
@@ -60,7 +69,7 @@ def test_margin_is_not_added_to_debt() -> None:
     found = risk_curve(market, market.of_group(ETH), [0.85])
     assert (found.perps.accounts, found.lending.accounts) == ((1,), (1,))
     assert found.perps.debt == pytest.approx((510,))
-    assert concentration(market).debt == pytest.approx(7200)
+    assert concentration([market]).debt == pytest.approx(7200)
 
 
 def test_a_summary_says_who_is_where_and_what_is_short() -> None:
@@ -89,28 +98,38 @@ def test_concentration_is_of_accounts_and_of_wallets() -> None:
         key(3, wallet=8): [holds("WETH", 1), owes("DAI", 900)],
     }
     market = market_of(accounts)
-    found = concentration(market, 1)
+    found = concentration([market], 1)
     assert found.debt == 2000
     assert [(one.account, one.debt) for one in found.accounts] == [(key(3, wallet=8), 900)]
     assert [(one.wallet, one.debt) for one in found.wallets] == [(key(1, wallet=7).wallet, 1100)]
     assert (found.account_share, found.wallet_share) == (0.45, 0.55)
-    assert concentration(market, below=1.0).wallet_share == 1.0
-    assert concentration(market_of({})).account_share is None
+    assert concentration([market, market], 1).wallets[0].debt == 2200
+    assert concentration([market_of({})]).account_share is None
 
 
 def test_near_the_line_the_exact_rule_decides_and_elsewhere_it_is_not_asked() -> None:
-    asked = []
-
-    def exact(account: AccountKey) -> Health:
-        asked.append(account)
-        if account == key(3):
-            return UNKNOWN_HEALTH
-        return Health(RiskStatus.LIQUIDATABLE if account == key(1) else RiskStatus.HEALTHY, WAD, None, None)
-
     at_line = [holds("WETH", 10), owes("DAI", 7200)]
-    market = market_of({key(1): at_line, key(2): at_line, key(3): at_line, key(4): SHORT, key(5): [owes("DAI", 9)]})
-    found = verdicts_under(market, Shock({ETH: WAD * 9 // 10}), exact)
-    assert sorted(asked) == [key(1), key(2), key(3)]
+    market = market_of(
+        {key(1): at_line, key(2): at_line, key(3): at_line, key(4): SHORT, key(5): [owes("DAI", 9)], key(6): None}
+    )
+    screened = screen_under(market, Shock({ETH: WAD * 9 // 10}))
+    assert screened.doubtful == {key(1), key(2), key(3)}
+    assert screened.liquidatable == {key(5)}
+    found = decided(
+        screened,
+        {
+            key(1): Health(RiskStatus.LIQUIDATABLE, WAD - 1, None, None),
+            key(2): Health(RiskStatus.HEALTHY, WAD, None, None),
+        },
+    )
     assert found.liquidatable == {key(1), key(5)}
-    assert found.confirmed == 3
     assert found.undecided == {key(3)}
+
+
+def test_the_exact_verdict_is_the_protocols_own_at_the_moved_prices() -> None:
+    state = restore_at(PondAdapter(), pond_deployment(), pond_markets(), pond_records(), block_ref(5))
+    account = pond_account(wallet(1), weth=ETHER, usdc_debt=1200 * DOLLAR)
+    for percent, status in ((49, RiskStatus.LIQUIDATABLE), (50, RiskStatus.HEALTHY)):
+        shock = Shock({ETH: WAD * percent // 100})
+        assert verdict_under(state, account, shock, DEFAULT_GROUPS).status is status
+    assert verdict_under(None, account, Shock(), DEFAULT_GROUPS).status is RiskStatus.UNKNOWN

@@ -1,0 +1,140 @@
+"""The books the API answers for whole markets from: one a chain, loaded when first asked for, moved when asked again.
+
+A book belongs to one reader at a time: a chain's lock is held while anything is worked out from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from app.book import BlockReplaced, Keeper, LedgerSums, Reading, ledger_sums
+from app.domain.account import AccountKey, AccountSnapshot
+from app.domain.chain import ChainId
+from app.domain.market import Market
+from app.protocols.base import Adapter, ProtocolKind
+from app.store.blocks import StoredBlock
+from app.store.book import is_stored, load_states
+from app.store.engine import Database
+from app.valuation.assess import StateAt
+from app.valuation.book import Book, Ledger
+from app.valuation.conversion import counts_in_usd, price_in
+from app.valuation.groups import AssetGroups
+from app.valuation.market_risk import RiskMarket
+
+
+@dataclass(frozen=True, slots=True)
+class BookAt:
+    """One chain's book at a block. Good as long as its chain's lock is held."""
+
+    block: StoredBlock
+    reading: Reading
+    market: RiskMarket
+    sums: tuple[LedgerSums, ...]
+
+
+@dataclass(slots=True)
+class _Held:
+    keeper: Keeper
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    at: BookAt | None = None
+
+
+class ChainBooks:
+    """Every chain's book, as far as somebody asked for it. Memory: what the accounts of those chains take."""
+
+    def __init__(self, database: Database, find_adapter: Callable[[str], Adapter], groups: AssetGroups) -> None:
+        self._database, self._find_adapter, self._groups = database, find_adapter, groups
+        self._held: dict[ChainId, _Held] = {}
+
+    @asynccontextmanager
+    async def standing(self, blocks: Mapping[ChainId, StoredBlock]) -> AsyncIterator[list[BookAt]]:
+        """Each chain's book at the given block, or at a later one where it is further on already.
+
+        Raises:
+            BlockReplaced: a block is no longer stored: ask again with the newest ones.
+        """
+        async with AsyncExitStack() as locks:
+            found = []
+            for chain_id in sorted(blocks):  # always in this order, or two readers could wait for each other
+                held = self._held.get(chain_id)
+                if held is None:
+                    keeper = Keeper(self._database, chain_id, adapters=self._find_adapter)
+                    held = self._held[chain_id] = _Held(keeper)
+                await locks.enter_async_context(held.lock)
+                found.append(await self._move(held, blocks[chain_id]))
+            yield found
+
+    async def states_of(self, book: BookAt, keys: frozenset[AccountKey]) -> list[AccountSnapshot]:
+        """The raw states of some accounts at the book's block; those that could not be read are left out."""
+        async with self._database.read() as session:
+            found = await load_states(session, sorted(keys), book.block)
+        return [state for state in found if isinstance(state, AccountSnapshot)]
+
+    async def _move(self, held: _Held, to: StoredBlock) -> BookAt:
+        keeper = held.keeper
+        if held.at is not None and await self._is_good(held.at.block, to):
+            return held.at
+        held.at = None
+        try:
+            await _go(keeper, to)
+        except BlockReplaced:
+            if keeper.at is not None:
+                await keeper.rewind()
+            await _go(keeper, to)
+        reading = await keeper.read()
+        held.at = await asyncio.to_thread(self._book_at, keeper.book, reading)
+        return held.at
+
+    async def _is_good(self, at: StoredBlock, to: StoredBlock) -> bool:
+        """Whether a book at `at` answers whoever saw `to` as the newest block: another may have moved it on since."""
+        if at == to or at.ref.number <= to.ref.number:
+            return at == to
+        async with self._database.read() as session:
+            return await is_stored(session, at)
+
+    def _book_at(self, book: Book, reading: Reading) -> BookAt:
+        states = {name: state for name, state in reading.states.items() if name not in reading.unvalued}
+        sums = tuple(ledger_sums(reading))
+        market = RiskMarket(
+            book,
+            reading.screen,
+            self._rates(book, states),
+            frozenset(name for name, state in states.items() if self._kind(state) is ProtocolKind.PERP),
+            _markets(states),
+            self._groups,
+        )
+        return BookAt(reading.block, reading, market, sums)
+
+    def _kind(self, state: StateAt) -> ProtocolKind:
+        return self._find_adapter(state.deployment.protocol).kind
+
+    def _rates(self, book: Book, states: Mapping[str, StateAt]) -> dict[Ledger, float]:
+        """As /v1/wallets converts: by the first lending deployment, by id, that prices the token in US dollars."""
+        lending = [states[name] for name in sorted(states) if self._kind(states[name]) is ProtocolKind.LENDING]
+        found = {}
+        for ledger in book.ledgers:
+            asset = ledger.unit.asset
+            if counts_in_usd(ledger.unit):
+                found[ledger] = 1.0
+            elif asset is not None:
+                price = next((price for state in lending if (price := price_in(state, asset)) is not None), None)
+                if price is not None:
+                    found[ledger] = price.price / 10**price.decimals
+        return found
+
+
+def _markets(states: Mapping[str, StateAt]) -> dict[tuple[str, str], Market]:
+    return {(name, code): market for name, state in states.items() for code, market in state.market_by_code.items()}
+
+
+async def _go(keeper: Keeper, to: StoredBlock) -> None:
+    """Bring the keeper to a block it may stand at, below, or not have been loaded for."""
+    if keeper.at == to:
+        return
+    if keeper.at is None or keeper.at.ref.number >= to.ref.number:
+        await keeper.load(to)
+    else:
+        await keeper.advance(to)
