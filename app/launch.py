@@ -19,6 +19,7 @@ from rich.console import Console
 
 from app import wiring
 from app.errors import Refused, Retryable
+from app.following import verify_chain
 from app.settings import SecretUrl, Settings, environment_with
 from app.store.embedded import EmbeddedPostgres
 from app.store.migrate import upgrade
@@ -45,7 +46,7 @@ async def up(settings: Settings, console: Console) -> int:
     _require_free_port(settings.host, settings.port, "PORT")
     with _database(settings, settings.data_dir / "postgres") as database_url:
         for chain in settings.chains.values():
-            await wiring.verify_chain(chain)
+            await verify_chain(chain)
         await _migrate(database_url)
         environ = environment_with(DATABASE_URL=database_url.reveal())
 

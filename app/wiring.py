@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +20,10 @@ from app.api.app import create_app
 from app.api.deps import ApiOptions
 from app.api.source import ReadPath
 from app.api.status import load_status_view
-from app.chain.heads import follow_heads
-from app.chain.reader import ChainReader
-from app.chain.rpc import Rpc
 from app.domain.market import Deployment
-from app.domain.specs import chain_spec
-from app.errors import Fatal, Refused, Retryable, WaterlineError
+from app.errors import Refused, Retryable, WaterlineError
+from app.following import endpoint_pool, pooled_heads, verify_chain
+from app.indexer.endpoints import EndpointMetrics, EndpointRecorder, recall_limits
 from app.indexer.loop import Indexer
 from app.indexer.metrics import IndexerMetrics
 from app.indexer.scan import OnScan, ScanProgress
@@ -33,7 +31,7 @@ from app.monitor.loop import Monitor
 from app.monitor.metrics import MonitorMetrics
 from app.monitor.options import DAY_SECONDS, MonitorOptions
 from app.protocols.registry import adapters
-from app.settings import ChainSettings, Settings
+from app.settings import Settings
 from app.store.deployments import load_deployments
 from app.store.engine import Database
 from app.store.migrate import upgrade, verify_schema
@@ -99,21 +97,6 @@ def followed_deployments(settings: Settings, chain_id: int) -> list[Deployment]:
     return found if from_block is None else [replace(deployment, start_block=from_block) for deployment in found]
 
 
-async def verify_chain(chain: ChainSettings) -> None:
-    """Make sure that an endpoint serves the chain its setting names. An endpoint that is silent now passes.
-
-    Raises:
-        Refused: it serves another chain, one without Multicall3, or no JSON-RPC, or it wants a key.
-    """
-    async with _reader(chain) as reader:
-        try:
-            await reader.verify()
-        except Fatal as error:
-            raise Refused(f"RPC_URL_{chain.chain_id}: {error}") from error
-        except Retryable:
-            return  # the indexer keeps trying, and says so
-
-
 async def index(settings: Settings, chain_id: int, on_scan: OnScan | None) -> None:
     """Follow one chain until SIGINT or SIGTERM."""
     chain = settings.require_chain(chain_id)
@@ -124,20 +107,27 @@ async def index(settings: Settings, chain_id: int, on_scan: OnScan | None) -> No
         await asyncio.to_thread(upgrade, url)
     if settings.metrics_port is not None:
         start_http_server(settings.metrics_port, settings.host)
-    ws_url = chain.ws_url.reveal() if chain.ws_url else None
     database = Database(url, role=f"waterline index {chain_id}")
+    metrics = EndpointMetrics()
     try:
-        async with _reader(chain) as reader:
+        async with endpoint_pool(chain, deployments, metrics.counter(chain_id)) as pool:
+            with database_named():
+                await recall_limits(pool, database)
             indexer = Indexer(
-                reader,
+                pool,
                 database,
-                chain_spec(chain_id),
+                pool.spec,
                 deployments,
-                lambda: follow_heads(reader, ws_url, settings.poll_seconds),
+                lambda: pooled_heads(pool, database, settings.poll_seconds),
                 metrics=IndexerMetrics(),
                 on_scan=on_scan,
             )
-            await _until_signal(indexer.run())
+            recording = asyncio.create_task(EndpointRecorder(pool, database, metrics).run())
+            try:
+                await _until_signal(indexer.run())
+            finally:
+                recording.cancel()
+                await asyncio.gather(recording, return_exceptions=True)
     finally:
         await database.dispose()
 
@@ -300,15 +290,6 @@ def scan_progress(console: Console, *, shown: bool) -> Iterator[OnScan | None]:
             progress.update(task, total=state.blocks_total, completed=state.blocks_done, found=found, rate=rate)
 
         yield on_scan
-
-
-@asynccontextmanager
-async def _reader(chain: ChainSettings) -> AsyncIterator[ChainReader]:
-    reader = ChainReader(Rpc(chain.rpc_url.reveal()), chain_spec(chain.chain_id))
-    try:
-        yield reader
-    finally:
-        await reader.aclose()
 
 
 class _Server(uvicorn.Server):

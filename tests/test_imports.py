@@ -25,8 +25,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"domain", "errors"},
     "supervisor": {"errors"},
 }
-"""Parts of `app` and the parts they may import. `wiring`, `launch` and `cli` may import all and are imported by
-no other part."""
+"""Parts of `app` and the parts they may import. `wiring`, `following`, `launch` and `cli` may import all and are
+imported by no other part."""
 
 FOREIGN: dict[str, set[str]] = {
     "errors": set(),
@@ -44,7 +44,7 @@ FOREIGN: dict[str, set[str]] = {
     "supervisor": set(),
 }
 
-FREE = {"cli", "launch", "wiring", "__main__"}
+FREE = {"cli", "launch", "wiring", "following", "__main__"}
 
 
 def _imports(path: Path) -> list[tuple[int, str]]:

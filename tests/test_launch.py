@@ -40,5 +40,5 @@ def test_a_demo_follows_the_local_chain_only_whatever_else_is_configured() -> No
     }
     told = load_settings({**configured, **_demo_environment(load_settings(configured))})
     assert set(told.chains) == {31337}
-    assert told.chains[31337].rpc_url.reveal() == "http://127.0.0.1:8545"
+    assert told.chains[31337].endpoints[0].url.reveal() == "http://127.0.0.1:8545"
     assert told.deployments == ()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import Refused
-from app.settings import ENVIRONMENT_FIELDS, SecretUrl, load_settings
+from app.settings import ENVIRONMENT_FIELDS, EndpointSettings, SecretUrl, load_settings
 
 ROOT = Path(__file__).parent.parent
 MARKER = "s3cr3t-marker"
@@ -31,8 +31,32 @@ def test_chain_settings_are_collected_by_chain_id() -> None:
         | {"FROM_BLOCK_10": "123"}
     )
     assert set(settings.chains) == {1, 10}
-    assert settings.require_chain(1).ws_url == SecretUrl("wss://node.example/key")
+    only = EndpointSettings(SecretUrl("https://node.example/key"), SecretUrl("wss://node.example/key"))
+    assert settings.require_chain(1).endpoints == (only,)
     assert settings.require_chain(10).from_block == 123
+
+
+def test_a_chain_may_have_several_endpoints_http_and_websocket_mixed() -> None:
+    settings = load_settings(
+        {
+            "RPC_URL_1": "https://a.example/k, wss://b.example/k\nhttps://c.example",
+            "WS_URL_1": "wss://c.example wss://d",
+        }
+    )
+    endpoints = settings.require_chain(1).endpoints
+    assert [(one.url.reveal(), one.ws_url and one.ws_url.reveal()) for one in endpoints] == [
+        ("https://a.example/k", None),
+        ("wss://b.example/k", "wss://b.example/k"),
+        ("https://c.example", "wss://c.example"),
+        ("wss://d", "wss://d"),
+    ]
+
+
+def test_one_wrong_endpoint_of_several_is_refused_by_the_setting_s_name_alone() -> None:
+    for wrong in (f"https://a.example,ftp://x/{MARKER}", f"https://a/{MARKER} https://a/{MARKER}"):
+        with pytest.raises(Refused, match="RPC_URL_1") as refused:
+            load_settings({"RPC_URL_1": wrong})
+        assert MARKER not in str(refused.value)
 
 
 def test_every_fault_is_named_in_one_message() -> None:

@@ -72,6 +72,25 @@ chains = Table(
     comment="What the indexer last saw of each chain, and what hampers it. Status, not history.",
 )
 
+chain_endpoints = Table(
+    "chain_endpoints",
+    metadata,
+    Column("chain_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),
+    Column("host", Text, nullable=False),
+    Column("health", Text, nullable=False),
+    Column("head_number", BigInteger),
+    Column("lag_blocks", BigInteger),
+    Column("error_share", Double, nullable=False),
+    Column("latency_seconds", Double),
+    Column("trouble", Text),
+    Column("range_blocks", Integer),
+    Column("chunk_calls", Integer),
+    Column("state_blocks", Integer),
+    Column("observed_at", BigInteger, nullable=False),
+    comment="Endpoints of each chain as its indexer last saw them, and the limits it learned. Status, not history.",
+)
+
 blocks = Table(
     "blocks",
     metadata,
