@@ -30,7 +30,7 @@ imported by no other part."""
 
 FOREIGN: dict[str, set[str]] = {
     "errors": set(),
-    "domain": set(),
+    "domain": {"msgspec"},  # for the values made by the ten thousand: calls and their results
     "protocols": {"eth_abi", "eth_utils"},
     "valuation": {"numpy"},
     "chain": {"web3", "multicall", "eth_abi", "eth_utils", "aiohttp", "msgspec", "orjson", "websockets"},

@@ -1,22 +1,22 @@
-"""Multicall3.aggregate3: bytes in, bytes out.
+"""Multicall3.aggregate3: calls to the hex of a request, the bytes of an answer to results.
 
 Interface (mds1/multicall3): `aggregate3((address target, bool allowFailure, bytes callData)[])` returns
 `(bool success, bytes returnData)[]`. Encoding and decoding are templates over the ABI's fixed layout: the
-generic codec costs 50 to 80 us a call, this 2 to 4.
+generic codec costs 50 to 80 us a call, this less than 1.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from binascii import hexlify
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import accumulate, repeat
+from itertools import accumulate
 from operator import attrgetter
 from struct import Struct
-from typing import Final, cast
+from typing import Final
 
 from app.chain.faults import Malformed
-from app.domain.chain import CallResult, ContractCall, Returned, Reverted
+from app.domain.chain import Address, CallResult, ContractCall, Returned, Reverted
 
 SELECTOR: Final = bytes.fromhex("82ad56cb")
 """keccak("aggregate3((address,bool,bytes)[])")[:4]"""
@@ -26,40 +26,37 @@ _ZERO12: Final = bytes(12)
 ENTRY_WORDS: Final = 4  # target, allowFailure, offset of the data, its length
 
 
-_set_data = vars(Returned)["data"].__set__
-"""What a frozen dataclass's constructor does in the end; called from C, results are made three times faster."""
 _target = attrgetter("target")
 _calldata = attrgetter("data")
 
 
 def encode_aggregate3(calls: Sequence[ContractCall]) -> bytes:
-    """Calldata that runs `calls` in order, each allowed to fail."""
-    count = len(calls)
-    entries, sizes = _uniform_entries(calls) or _entries(calls)
-    offsets = list(accumulate(sizes, initial=_WORD * count))[:-1]
-    return b"".join((SELECTOR, _word(_WORD), _word(count), _offset_table(count).pack(*offsets), entries))
+    """Calldata, as hex digits, that runs `calls` in order, each allowed to fail."""
+    return _encode_uniform(calls) or _encode_any(calls)
 
 
-def _entries(calls: Sequence[ContractCall]) -> tuple[bytes, list[int]]:
-    """The encoded entries in a row, and the length of each."""
+def _encode_any(calls: Sequence[ContractCall]) -> bytes:
     parts: list[bytes] = []
     sizes: list[int] = []
     add, add_size = parts.extend, sizes.append
-    for target, data in calls:
-        head, padding, size = _shape(len(data))
-        add((_ZERO12, target, head, data, padding))
+    for call in calls:
+        before, after, size = _frame(call.target, len(call.data))
+        add((before, hexlify(call.data), after))
         add_size(size)
-    return b"".join(parts), sizes
+    count = len(calls)
+    *offsets, _ = accumulate(sizes, initial=_WORD * count)
+    return b"".join((hexlify(_opening(count) + _offset_table(count).pack(*offsets)), *parts))
 
 
-def _uniform_entries(calls: Sequence[ContractCall]) -> tuple[bytes, list[int]] | None:
-    """`_entries` in one step where all calls go to one contract with calldata of one length; None elsewhere."""
+def _encode_uniform(calls: Sequence[ContractCall]) -> bytes | None:
+    """The usual case at twice the speed: all calls go to one contract with calldata of one length. None elsewhere."""
     targets = set(map(_target, calls))
     if len(targets) != 1 or len(lengths := set(map(len, map(_calldata, calls)))) != 1:
         return None
-    head, padding, size = _shape(lengths.pop())
-    before = _ZERO12 + targets.pop() + head
-    return before + (padding + before).join(map(_calldata, calls)) + padding, [size] * len(calls)
+    length = lengths.pop()
+    before, after, _ = _frame(targets.pop(), length)
+    entries = (after + before).join(map(hexlify, map(_calldata, calls)))
+    return b"".join((_uniform_opening(len(calls), length), before, entries, after))
 
 
 def decode_aggregate3(raw: bytes, count: int) -> list[CallResult]:
@@ -70,13 +67,13 @@ def decode_aggregate3(raw: bytes, count: int) -> list[CallResult]:
     """
     if len(raw) < 2 * _WORD + _WORD * count or raw[:64] != _word(_WORD) + _word(count):
         raise Malformed(f"multicall: the answer is not a list of {count} results")
+    uniform = _decode_uniform(raw, count)
+    if uniform is not None:
+        return uniform
     table = _offset_table(count)
     offsets = table.unpack_from(raw, 64)
     if table.pack(*offsets) != raw[64 : 64 + table.size]:
         raise Malformed("multicall: an offset is out of range")
-    uniform = _decode_uniform(raw, offsets)
-    if uniform is not None:
-        return uniform
     results: list[CallResult] = []
     append, known = results.append, _result_heads
     for offset in offsets:
@@ -90,38 +87,54 @@ def decode_aggregate3(raw: bytes, count: int) -> list[CallResult]:
     return results
 
 
-def _decode_uniform(raw: bytes, offsets: Sequence[int]) -> list[CallResult] | None:
-    """The usual case at twice the speed: all calls succeeded with data of one length. None if it is not that case."""
-    count = len(offsets)
+def _decode_uniform(raw: bytes, count: int) -> list[CallResult] | None:
+    """The usual case at three times the speed: all calls succeeded with data of one length. None if it is not."""
     if count < 2:
         return None
-    stride = (len(raw) - 64) // count - _WORD
-    if offsets[0] != _WORD * count or offsets[-1] != _WORD * count + stride * (count - 1) or stride < 96:
-        return None
-    head = raw[64 + offsets[0] : 160 + offsets[0]]
+    start = 64 + _WORD * count
+    head = raw[start : start + 96]
     success, size = _result_heads.get(head) or _remember_head(head)
-    if not success or stride != 96 + size + -size % _WORD or len(raw) != 64 + count * (_WORD + stride):
+    if not success or len(raw) != start + count * (96 + _padded(size)):
         return None
-    if list(offsets) != list(range(offsets[0], offsets[0] + stride * count, stride)):
+    if raw[64:start] != _uniform_offsets(count, 96 + _padded(size)):
         return None
-    fields = _uniform_table(count, size).unpack_from(raw, 64 + _WORD * count)
+    fields = _uniform_table(count, size).unpack_from(raw, start)
     if fields[::2].count(head) != count:
         return None
-    results = list(map(object.__new__, repeat(Returned, count)))
-    deque(map(_set_data, results, fields[1::2]), maxlen=0)
-    return cast(list[CallResult], results)
+    return list(map(Returned, fields[1::2]))
 
 
 def _word(value: int) -> bytes:
     return value.to_bytes(_WORD, "big")
 
 
-@lru_cache(maxsize=1024)
-def _shape(size: int) -> tuple[bytes, bytes, int]:
-    """For calldata of `size` bytes: what stands before it in its entry, its padding, the whole entry's length."""
-    padding = bytes(-size % _WORD)
-    head = _word(1) + _word(3 * _WORD) + _word(size)
-    return head, padding, ENTRY_WORDS * _WORD + size + len(padding)
+def _padded(size: int) -> int:
+    """The least whole number of words, in bytes."""
+    return size + -size % _WORD
+
+
+@lru_cache(maxsize=64)
+def _opening(count: int) -> bytes:
+    return SELECTOR + _word(_WORD) + _word(count)
+
+
+@lru_cache(maxsize=4096)
+def _frame(target: Address, length: int) -> tuple[bytes, bytes, int]:
+    """Of an entry with `length` bytes of calldata: the hex before and after these, and the bytes of the whole."""
+    before = _ZERO12 + target + _word(1) + _word(3 * _WORD) + _word(length)
+    return hexlify(before), b"00" * (-length % _WORD), ENTRY_WORDS * _WORD + _padded(length)
+
+
+@lru_cache(maxsize=64)
+def _uniform_opening(count: int, length: int) -> bytes:
+    """Hex of all that stands before the entries of `count` calls with `length` bytes of calldata each."""
+    return hexlify(_opening(count) + _uniform_offsets(count, ENTRY_WORDS * _WORD + _padded(length)))
+
+
+@lru_cache(maxsize=64)
+def _uniform_offsets(count: int, stride: int) -> bytes:
+    """The offsets of `count` elements of `stride` bytes that follow one another."""
+    return _offset_table(count).pack(*range(_WORD * count, _WORD * count + stride * count, stride))
 
 
 @lru_cache(maxsize=1024)

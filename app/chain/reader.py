@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from itertools import islice
+from dataclasses import dataclass, field
 from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 from app.chain.faults import (
@@ -30,9 +30,6 @@ __all__ = ["BlockTag", "ChainReader", "Header"]
 T = TypeVar("T")
 
 BlockTag: TypeAlias = Literal["latest", "safe", "finalized"]
-
-_Waiting: TypeAlias = tuple[int, ReadPlan[T], int]
-"""A plan's place, the plan, and how many results it waits for."""
 
 _LAG_PAUSES: Final = (0.1, 0.4)
 """Seconds between tries of a read at a block that the node says it does not have, although it announced it."""
@@ -193,8 +190,7 @@ class ChainReader:
             Whatever a plan itself raises. All other plans are closed then.
         """
         values: dict[int, T] = {}
-        calls: list[ContractCall] = []
-        waiting: list[_Waiting[T]] = []
+        asked = _Asked()
         used_number = False
         try:
             for place, plan in enumerate(plans):
@@ -203,12 +199,13 @@ class ChainReader:
                 except StopIteration as stop:
                     values[place] = stop.value
                 else:
-                    calls += wanted
-                    waiting.append((place, plan, len(wanted)))
-            while waiting:
-                round_ = _Round(waiting, values)
-                used_number |= await self.call_all(calls, block, round_.feed)
-                calls, waiting = round_.calls, round_.waiting
+                    asked.places.append(place)
+                    asked.counts.append(len(wanted))
+                    asked.calls += wanted
+            while asked.places:
+                round_ = _Round(plans, asked, values)
+                used_number |= await self.call_all(asked.calls, block, round_.feed)
+                asked = round_.next
             if used_number:
                 await self.recheck(block)
         except BaseException:
@@ -263,32 +260,47 @@ class ChainReader:
             raise BlockGone(f"block {block.number} was replaced while it was read")
 
 
+@dataclass(slots=True)
+class _Asked:
+    """What plans ask in one round: parallel lists, because a tuple for each plan is work for the collector."""
+
+    places: list[int] = field(default_factory=list)
+    """Which plans."""
+    counts: list[int] = field(default_factory=list)
+    """How many calls each."""
+    calls: list[ContractCall] = field(default_factory=list)
+    """All of them, in the order of the plans."""
+
+
 class _Round(Generic[T]):
     """Sends plans their results as these arrive, and collects what the plans ask for next."""
 
-    def __init__(self, asked: Sequence[_Waiting[T]], values: dict[int, T]) -> None:
+    def __init__(self, plans: Sequence[ReadPlan[T]], asked: _Asked, values: dict[int, T]) -> None:
+        self._plans = plans
         self._asked = asked
         self._values = values
-        self._next = 0
+        self._fed = 0
         self._held: list[CallResult] = []
-        self.calls: list[ContractCall] = []
-        self.waiting: list[_Waiting[T]] = []
+        self.next = _Asked()
 
     def feed(self, results: list[CallResult]) -> None:
         """Resume every plan whose results are complete; keep what belongs to the one after them."""
         held = self._held + results if self._held else results
         size, start = len(held), 0
-        for place, plan, count in islice(self._asked, self._next, None):
-            end = start + count
+        plans, places, counts, later = self._plans, self._asked.places, self._asked.counts, self.next
+        for at in range(self._fed, len(places)):
+            end = start + counts[at]
             if end > size:
                 break
-            self._next += 1
+            self._fed += 1
+            place = places[at]
             try:
-                wanted = plan.send(held[start:end])
+                wanted = plans[place].send(held[start:end])
             except StopIteration as stop:
                 self._values[place] = stop.value
             else:
-                self.calls += wanted
-                self.waiting.append((place, plan, len(wanted)))
+                later.places.append(place)
+                later.counts.append(len(wanted))
+                later.calls += wanted
             start = end
         self._held = held[start:]

@@ -27,6 +27,10 @@ _CONNECTIONS: Final = 8
 _CONNECT_SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 30.0
 _SHORTEST_SECRET: Final = 6
+_KEPT_BYTES: Final = 2**24
+"""Once a block of this size was given back, glibc keeps freed memory for blocks up to that size (mallopt(3),
+M_MMAP_THRESHOLD); until then it asks the kernel for new pages. Requests and answers have a quarter of a megabyte each,
+and on a virtual machine each of their new pages costs microseconds: a quarter of the client's time of bulk reads."""
 MOST_REPLY_BYTES: Final = 2**27
 """An answer of more than 128 MB is not read: 100,000 logs are half of it."""
 
@@ -141,6 +145,7 @@ class NodeProvider(AsyncHTTPProvider):
         self._request_session_manager.session_pool.shutdown(wait=False)
 
     async def _open(self) -> aiohttp.ClientSession:
+        bytes(_KEPT_BYTES)  # taken and given back, untouched
         connector = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS, family=socket.AF_UNSPEC)
         self._session = aiohttp.ClientSession(
             connector=connector,

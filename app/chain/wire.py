@@ -169,9 +169,10 @@ def body(method: str, params: bytes) -> bytes:
 
 
 def call_params(target: Address, calldata: bytes, block: bytes, gas: int | None = None) -> bytes:
-    """Parameters of eth_call. `block` is the finished JSON of the block identifier; `gas` None is the node's own."""
+    """Parameters of eth_call. `calldata` is hex digits, `block` the finished JSON of the block identifier; `gas` None
+    is the node's own limit."""
     limit = b"" if gas is None else b',"gas":"%b"' % hex(gas).encode()
-    return b'[{"to":"0x%b","data":"0x%b"%b},%b]' % (binascii.hexlify(target), binascii.hexlify(calldata), limit, block)
+    return b'[{"to":"0x%b","data":"0x%b"%b},%b]' % (binascii.hexlify(target), calldata, limit, block)
 
 
 def log_params(log_filter: LogFilter, where: bytes) -> bytes:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from struct import Struct
 from typing import cast
 
 from eth_abi.abi import decode
@@ -67,8 +68,12 @@ def decode_words(result: CallResult, count: int) -> tuple[int, ...] | None:
     """`count` static words; None when reverted or of any other length."""
     if type(result) is not Returned or len(result.data) != 32 * count:
         return None
-    data = result.data
-    return tuple(int.from_bytes(data[at : at + 32], "big") for at in range(0, len(data), 32))
+    return tuple(map(int.from_bytes, _words(count).unpack(result.data)))
+
+
+@lru_cache(maxsize=256)
+def _words(count: int) -> Struct:
+    return Struct("32s" * count)
 
 
 def decode_uint_array(result: CallResult, length: int) -> tuple[int, ...] | None:
