@@ -115,6 +115,8 @@ class Settings(BaseModel):
     """Port on which `waterline index` serves its own Prometheus metrics. Unset: not served."""
     monitor_metrics_port: Annotated[int | None, Field(ge=1, le=65535)] = None
     """Port on which `waterline monitor` serves its own Prometheus metrics. Unset: not served."""
+    audit_accounts: Annotated[int, Field(ge=0, le=200)] = 8
+    """How many stored accounts are read again, every ten seconds of chain time, and held against the contracts."""
     risk_snapshot_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """How many days hourly snapshots of accounts with debt are kept."""
     log_level: Annotated[

@@ -26,6 +26,7 @@ from app.following import endpoint_pool, pooled_heads, verify_chain
 from app.indexer.endpoints import EndpointMetrics, EndpointRecorder, recall_limits
 from app.indexer.loop import Indexer
 from app.indexer.metrics import IndexerMetrics
+from app.indexer.options import IndexerOptions
 from app.indexer.scan import OnScan, ScanProgress
 from app.monitor.loop import Monitor
 from app.monitor.metrics import MonitorMetrics
@@ -119,6 +120,7 @@ async def index(settings: Settings, chain_id: int, on_scan: OnScan | None) -> No
                 pool.spec,
                 deployments,
                 lambda: pooled_heads(pool, database, settings.poll_seconds),
+                options=IndexerOptions(audit_accounts=settings.audit_accounts),
                 metrics=IndexerMetrics(),
                 on_scan=on_scan,
             )

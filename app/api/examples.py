@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.api.examples_accuracy import ACCURACY
 from app.api.examples_wallet import AS_OF, WALLET, WALLET_ADDRESS, WETH
 from app.api.schemas_status import Problem
 
-__all__ = ["WALLET", "WALLET_ADDRESS"]
+__all__ = ["ACCURACY", "WALLET", "WALLET_ADDRESS"]
 
 _PLACE = {"deployment_id": "aave-v3-ethereum", "chain_id": 1, "protocol": "aave-v3"}
 

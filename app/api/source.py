@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from app.api.accounts import Filters, load_accounts_view
+from app.api.accuracy import load_accuracy_view
 from app.api.deployments import load_deployments_view
 from app.api.deps import ReadContext
 from app.api.history import load_history_view
 from app.api.schemas import AccountsView, DeploymentsView, HistoryView, WalletView
+from app.api.schemas_accuracy import AccuracyView
 from app.api.schemas_simulate import SimulationView
 from app.api.simulate import load_stresses
 from app.api.wallets import load_wallet_view
@@ -42,3 +44,7 @@ class ReadPath:
     async def load_deployments(self) -> DeploymentsView:
         """Everything that is followed, with how fresh it is."""
         return await load_deployments_view(self._context)
+
+    async def load_accuracy(self) -> AccuracyView:
+        """What audits found."""
+        return await load_accuracy_view(self._context)

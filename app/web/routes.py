@@ -55,6 +55,7 @@ def make_pages(source: WalletSource) -> Starlette:
         routes=[
             Route("/", pages.home),
             Route("/search", pages.search),
+            Route("/accuracy", pages.accuracy),
             Route("/wallet/{address}", pages.wallet),
             Route("/wallet/{address}/live", pages.live),
             Route("/wallet/{address}/history", pages.history),
@@ -97,6 +98,9 @@ class _Pages:
         if isinstance(found, WrongChecksum):
             return self._misspelt(found)
         return RedirectResponse(_wallet_url(found, {}), 303)
+
+    async def accuracy(self, request: Request) -> Response:
+        return self._page("accuracy.html", view=await self._source.load_accuracy())
 
     async def wallet(self, request: Request) -> Response:
         found = self._named(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from app.api.schemas import AccountsView, DeploymentsView, HistoryView, WalletView
+from app.api.schemas_accuracy import AccuracyView
 from app.api.schemas_simulate import SimulationView
 from app.domain.chain import Address, ChainId
 
@@ -37,4 +38,8 @@ class WalletSource(Protocol):
 
     async def load_deployments(self) -> DeploymentsView:
         """Everything that is followed, with how fresh it is."""
+        ...
+
+    async def load_accuracy(self) -> AccuracyView:
+        """What audits found."""
         ...

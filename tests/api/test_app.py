@@ -13,7 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.responses import Response
 
-from app.api import accounts, deployments, history, market_simulation, markets, risk, simulate, status, wallets
+from app.api import (
+    accounts,
+    accuracy,
+    deployments,
+    history,
+    market_simulation,
+    markets,
+    risk,
+    simulate,
+    status,
+    wallets,
+)
 from app.api.deps import ApiOptions
 from app.errors import Fatal
 from app.store.engine import Database
@@ -27,6 +38,7 @@ ROUTES = (
     "/v1/accounts?limit=2",
     "/v1/deployments",
     "/v1/markets",
+    "/v1/accuracy",
     "/v1/status",
     "/ready",
     "/health",
@@ -57,7 +69,7 @@ async def test_no_answer_holds_a_float(site: Site, route: str) -> None:
     assert _parse_strictly(answer.text)
 
 
-@pytest.mark.parametrize("route", ROUTES[:6])
+@pytest.mark.parametrize("route", ROUTES[:7])
 async def test_every_answer_says_as_of_which_block_without_any_parameter(site: Site, route: str) -> None:
     await _fill(site)
     as_of = (await site.get(route.partition("?")[0])).json()["as_of"]
@@ -225,7 +237,7 @@ async def test_every_route_is_documented_with_summary_tag_and_example(site: Site
 
 def test_every_example_is_of_its_model_with_every_field() -> None:
     checked = 0
-    resources = (wallets, history, simulate, accounts, deployments, markets, status, risk, market_simulation)
+    resources = (wallets, history, simulate, accounts, deployments, markets, status, risk, market_simulation, accuracy)
     for route in (route for resource in resources for route in resource.router.routes):
         if not isinstance(route, APIRoute) or route.response_model is None:
             continue

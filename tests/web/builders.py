@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.api.addresses import to_checksum
+from app.api.examples_accuracy import ACCURACY
 from app.api.schemas import (
     AccountHistory,
     AccountsView,
@@ -19,6 +20,7 @@ from app.api.schemas import (
     WalletView,
 )
 from app.api.schemas_account import AccountView, NamedLiquidationPrice, PositionView, ReasonView, RestoreView
+from app.api.schemas_accuracy import AccuracyView
 from app.api.schemas_base import AsOf
 from app.api.schemas_simulate import SimulationView
 from app.domain.chain import Address
@@ -317,6 +319,7 @@ class StubSource:
     stresses: list[SimulationView] | Exception = field(default_factory=list)
     riskiest: list[RankedAccountView] | Exception = field(default_factory=lambda: [ranked()])
     deployments: list[DeploymentView] | Exception = field(default_factory=lambda: [deployment()])
+    accuracy: AccuracyView | Exception = field(default_factory=lambda: AccuracyView.model_validate(ACCURACY))
     asked: list[tuple[str, int | None, int | None]] = field(default_factory=list)
 
     async def load_wallet(self, wallet: Address, chain_id: int | None, block_number: int | None) -> WalletView:
@@ -339,6 +342,9 @@ class StubSource:
             items=_given(self.riskiest)[:limit],
             next_cursor=None,
         )
+
+    async def load_accuracy(self) -> AccuracyView:
+        return _given(self.accuracy)
 
     async def load_deployments(self) -> DeploymentsView:
         return DeploymentsView(as_of=as_of(), items=_given(self.deployments))
