@@ -20,6 +20,7 @@ from starlette.responses import Response
 from app.api import (
     accounts,
     accuracy,
+    board,
     deployments,
     docs,
     events,
@@ -82,7 +83,7 @@ def create_app(
         app.add_exception_handler(error, _answer_problem)
     for resource in (wallets, history, simulate, accounts, deployments, markets, risk, market_simulation):
         app.include_router(resource.router)
-    for resource in (accuracy, status, events, docs):
+    for resource in (board, accuracy, status, events, docs):
         app.include_router(resource.router)
     app.openapi = cache(lambda: docs.describe(app))  # type: ignore[method-assign]
     return app

@@ -16,7 +16,7 @@ from app.valuation.ranking import Place
 
 MAX_LENGTH = 4096
 
-C = TypeVar("C", "Cursor", "MarketCursor")
+C = TypeVar("C", "Cursor", "MarketCursor", "ChangeCursor")
 
 _Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _BlockNumber = Annotated[int, Field(ge=0, le=2**63 - 1)]
@@ -100,6 +100,34 @@ def read_market_cursor(text: str, filters: object) -> tuple[str, str]:
     """
     cursor = _decode(text, MarketCursor, filters)
     return cursor.d, cursor.m
+
+
+class ChangeCursor(BaseModel):
+    """Where a page of changes of status ended. A fork takes changes away and never puts one below another's place."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    f: str
+    """Digest of the filters."""
+    i: _BlockNumber
+    """Surrogate id of the block of the last change shown."""
+    a: Annotated[int, Field(ge=0, le=2**31 - 1)]
+    """Surrogate id of its account."""
+
+
+def make_change_cursor(block_id: int, account_id: int, filters: object) -> str:
+    """The cursor of the page after this change."""
+    return _encode(ChangeCursor(f=_digest(filters), i=block_id, a=account_id))
+
+
+def read_change_cursor(text: str, filters: object) -> tuple[int, int]:
+    """Block's and account's surrogate ids that `make_change_cursor` was given for the same filters.
+
+    Raises:
+        ApiProblem: it made none such.
+    """
+    cursor = _decode(text, ChangeCursor, filters)
+    return cursor.i, cursor.a
 
 
 def _encode(cursor: BaseModel) -> str:

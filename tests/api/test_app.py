@@ -16,6 +16,7 @@ from starlette.responses import Response
 from app.api import (
     accounts,
     accuracy,
+    board,
     deployments,
     history,
     market_simulation,
@@ -237,7 +238,19 @@ async def test_every_route_is_documented_with_summary_tag_and_example(site: Site
 
 def test_every_example_is_of_its_model_with_every_field() -> None:
     checked = 0
-    resources = (wallets, history, simulate, accounts, deployments, markets, status, risk, market_simulation, accuracy)
+    resources = (
+        wallets,
+        history,
+        simulate,
+        accounts,
+        deployments,
+        markets,
+        status,
+        risk,
+        market_simulation,
+        board,
+        accuracy,
+    )
     for route in (route for resource in resources for route in resource.router.routes):
         if not isinstance(route, APIRoute) or route.response_model is None:
             continue
