@@ -38,11 +38,11 @@ class CometLife:
     def __init__(
         self, chain: DevChain, deployed: Comet, wallets: Sequence[Address], prices: Mapping[str, int], seed: int
     ) -> None:
-        """Half of the wallets, beginning with the second, are given a position."""
+        """The first half of the wallets are given a position."""
         self.comet = deployed
         self._chain = chain
         self._rng = random.Random(f"{seed} comet")
-        self.wallets = list(wallets[1::2])
+        self.wallets = list(wallets[: (len(wallets) + 1) // 2])
         self._populate(prices)
 
     @property

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from app.domain.account import AccountKey, AccountSnapshot, AccountState, NotYetRead, Unreadable
 from app.domain.chain import BlockRef
 from app.domain.market import Deployment, Market, MarketQuote, MarketRecord, ValueUnit
-from app.domain.risk import Health, Reason, Restoration, RiskAssessment, RiskStatus
+from app.domain.risk import Health, PerpRisk, PositionRisk, Reason, Restoration, RiskAssessment, RiskStatus
+from app.domain.units import WAD
 from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind
 from app.valuation.distance import TimeToLiquidation, seconds_to_liquidation
 
@@ -161,8 +162,22 @@ def risk_order(status: RiskStatus, health_factor_wad: int | None) -> tuple[int, 
 
 
 def sorted_riskiest_first(accounts: Sequence[AccountAssessment]) -> list[AccountAssessment]:
-    """Riskiest first; ties by deployment, then unit, so that the order never depends on the input's."""
-    return sorted(
-        accounts,
-        key=lambda a: (*risk_order(a.assessment.status, a.assessment.health_factor_wad), a.key),
-    )
+    """Riskiest first: by status, then by how small an adverse move is enough; ties by deployment, then unit.
+
+    A health factor alone does not compare across protocols: equity may be half as much again as a perp's maintenance
+    margin, and a move of three per cent still be the end of it.
+    """
+    return sorted(accounts, key=lambda a: (RISK_ORDER[a.assessment.status], _nearness_wad(a.assessment), a.key))
+
+
+def _nearness_wad(risk: RiskAssessment) -> int:
+    """The adverse move that is enough, WAD: of all collateral together against the debt, and of a perp account the
+    smallest of any one price. Below zero where it has come already; for what has nothing to lose only an order."""
+    health = risk.health_factor_wad
+    if health is None:
+        return NO_FACTOR_WAD
+    held: tuple[PositionRisk | PerpRisk, ...] = (*risk.perps, *risk.positions) if risk.perps else ()
+    moves = [abs(one.liquidation_price.distance_wad) for one in held if one.liquidation_price is not None]
+    if moves and health >= WAD:
+        return min(moves)
+    return WAD - WAD * WAD // health if health > 0 else health - WAD**3

@@ -13,7 +13,7 @@ from app.domain.chain import Address
 from app.domain.risk import RiskStatus
 from app.domain.units import parse_units
 from app.store.engine import Database
-from app.valuation.assess import risk_order
+from app.valuation.assess import RISK_ORDER, risk_order
 from devnet.world import NEIGHBOURS, World
 from tests.fixtures.devnet import WorldFactory
 from tests.integration.following import following_all
@@ -63,8 +63,10 @@ async def test_one_page_shows_a_wallet_on_two_chains_worst_account_first(
     assert {chain["chain_id"] for chain in answer["chains"]} == {HERE, THERE}
     protocols = {account["protocol"] for account in accounts if account["status"] != "no_debt"}
     assert len(protocols) == len(NEIGHBOURS) + 1
-    ranks = [_rank(account) for account in accounts]
-    assert ranks == sorted(ranks)
+    statuses = [RISK_ORDER[RiskStatus(account["status"])] for account in accounts]
+    assert statuses == sorted(statuses)
+    lending = [_rank(account) for account in accounts if account["kind"] == "lending"]
+    assert lending == sorted(lending)
     exposed = [account for account in accounts if account["utilization"] not in (None, "0.000000000000000000")]
     assert len(exposed) > len(protocols)
     cards = re.findall(r'<article class="account.*?</article>', page, re.DOTALL)

@@ -6,7 +6,7 @@ import pytest
 
 from app.domain.account import AccountKey, AccountState, NotYetRead, Unreadable
 from app.domain.chain import Address
-from app.domain.risk import RiskStatus
+from app.domain.risk import Direction, LiquidationPrice, PerpRisk, RiskAssessment, RiskStatus
 from app.domain.units import WAD
 from app.protocols.base import ProtocolKind
 from app.valuation.assess import (
@@ -98,6 +98,29 @@ def test_debt_without_collateral_has_something_to_restore() -> None:
     found = _assess(_state(), pond_account(ALICE, usdc_debt=DOLLAR), TARGET)
     assert found.restoration is not None
     assert found.assessment.utilization_wad is None
+
+
+def _standing(unit: str, health: float, *, distance: float | None = None) -> AccountAssessment:
+    """A healthy or liquidatable account; with a `distance` a perp, whose mark price may move so far."""
+    price = None
+    if distance is not None:
+        price = LiquidationPrice("eth", Direction.FALL, 1, int(distance * WAD))
+    perp = PerpRisk("eth", 1, 1, 1, 1, 0, 0, 0, 625, price)
+    status = RiskStatus.HEALTHY if health >= 1 else RiskStatus.LIQUIDATABLE
+    risk = RiskAssessment(status, (), health_factor_wad=int(health * WAD), perps=() if distance is None else (perp,))
+    return AccountAssessment(AccountKey("pond-devnet", ALICE, unit), None, ProtocolKind.LENDING, risk, None, None, None)
+
+
+def test_what_is_nearest_to_its_end_comes_first_whatever_its_health_factor() -> None:
+    accounts = [
+        _standing("d", 1.05),
+        _standing("c", 1.5, distance=-0.034),
+        _standing("b", 1.02),
+        _standing("e", 1.2, distance=0.4),
+        _standing("a", 0.9),
+        _standing("0", -0.5),
+    ]
+    assert "".join(account.key.unit for account in sorted_riskiest_first(accounts)) == "0abcde"
 
 
 def test_accounts_are_sorted_liquidatable_unknown_healthy_no_debt() -> None:
