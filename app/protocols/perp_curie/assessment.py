@@ -21,11 +21,11 @@ def assess(book: Book, confirmation: Confirmation, snapshot: AccountSnapshot) ->
     if not isinstance(standing, Standing):
         return RiskAssessment(RiskStatus.UNKNOWN, standing)
     return RiskAssessment(
-        status=standing.status,
+        status=standing.verdict.status,
         reasons=tuple(_reasons(book, confirmation, standing)),
         collateral_value=standing.collateral_value,
-        health_factor_wad=standing.health_factor_wad,
-        utilization_wad=standing.utilization_wad,
+        health_factor_wad=standing.verdict.health_factor_wad,
+        utilization_wad=standing.verdict.utilization_wad,
         positions=tuple(_position(book.raw, standing, one) for one in standing.posted),
         perps=tuple(_perp(standing, one) for one in standing.held),
         margin=_margin(standing),
@@ -96,7 +96,7 @@ def _reasons(book: Book, confirmation: Confirmation, standing: Standing) -> Iter
         yield Reason("rules_unchecked", "the rules were not compared with these contracts on any account yet")
     if standing.totals.equity < 0:
         yield Reason("bad_debt", "the account value is below zero: not even closing everything would cover it")
-    terms, exposed = book.raw.terms, standing.status is not RiskStatus.NO_DEBT
+    terms, exposed = book.raw.terms, standing.verdict.status is not RiskStatus.NO_DEBT
     if terms is not None and terms.paused and exposed:
         yield Reason("liquidation_blocked", "the clearing house is paused: nobody is liquidated, nothing is closed")
     for one in standing.held:

@@ -10,7 +10,7 @@ token. An account is liquidatable when its value is below the requirement. Sourc
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from app.domain.account import AccountSnapshot, LendingPosition, PerpPosition
 from app.domain.risk import Reason, RiskStatus
@@ -43,9 +43,8 @@ class Book:
         return Book(raw, self.elapsed_seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One perp position as the contract counts it. 18 decimals."""
+class Held(NamedTuple):
+    """One perp position as the contract counts it. 18 decimals. A tuple like `Posted`: health makes one of each."""
 
     position: PerpPosition
     market: PerpMarket
@@ -65,8 +64,7 @@ class Held:
         return self.value + self.position.entry_notional_raw
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(NamedTuple):
     """One token posted as margin; the settlement token's amount and value may be negative."""
 
     position: LendingPosition
@@ -109,6 +107,16 @@ class Totals(NamedTuple):
         return not self.requirement or self.equity * WAD >= target_wad * self.requirement
 
 
+class Verdict(NamedTuple):
+    """What the totals say of an account."""
+
+    status: RiskStatus
+    health_factor_wad: int | None
+    """Equity / requirement, rounded down; None without a requirement."""
+    utilization_wad: int | None
+    """Requirement / equity, rounded up; 0 without a requirement, None with one and nothing to cover it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """An account at a time, everything known."""
@@ -142,24 +150,16 @@ class Standing:
         return any(one.orders for one in self.held)
 
     @property
-    def status(self) -> RiskStatus:
-        if not self.totals.requirement:
-            return RiskStatus.NO_DEBT
-        return RiskStatus.LIQUIDATABLE if self.totals.is_liquidatable else RiskStatus.HEALTHY
-
-    @property
-    def health_factor_wad(self) -> int | None:
-        """Equity / requirement, rounded down: below 1 exactly when liquidatable; below 0 with a negative equity."""
-        requirement = self.totals.requirement
-        return self.totals.equity * WAD // requirement if requirement else None
-
-    @property
-    def utilization_wad(self) -> int | None:
-        """Requirement / equity, rounded up; 0 without a requirement, None with one and nothing to cover it."""
+    def verdict(self) -> Verdict:
+        """Below 1 exactly when liquidatable; below 0 with a negative equity."""
         equity, requirement = self.totals.equity, self.totals.requirement
         if not requirement:
-            return 0
-        return -(-requirement * WAD // equity) if equity > 0 else None
+            return Verdict(RiskStatus.NO_DEBT, None, 0)
+        return Verdict(
+            RiskStatus.LIQUIDATABLE if equity < requirement else RiskStatus.HEALTHY,
+            equity * WAD // requirement,
+            -(-requirement * WAD // equity) if equity > 0 else None,
+        )
 
 
 def read_standing(book: Book, snapshot: AccountSnapshot) -> Standing | tuple[Reason, ...]:
@@ -170,17 +170,19 @@ def read_standing(book: Book, snapshot: AccountSnapshot) -> Standing | tuple[Rea
         return (Reason("market_unavailable", f"{what} could not be read"),)
     posted = [_posted(raw, position) for position in snapshot.positions]
     held = [_held(book, position) for position in snapshot.perps]
-    missing = tuple(one for one in (*posted, *held) if isinstance(one, Reason))
+    missing = [one for one in (*posted, *held) if isinstance(one, Reason)]
     if missing:
-        return missing
-    tokens = tuple(one for one in posted if isinstance(one, Posted))
-    perps = tuple(one for one in held if isinstance(one, Held))
-    owed = snapshot.params[0]
-    wealth = owed + sum(one.counted for one in tokens)
-    wealth += sum(one.unrealized_pnl + one.fee - one.funding for one in perps)
-    notional = sum(abs(one.value) for one in perps)
+        return tuple(missing)
+    tokens, perps = cast(list[Posted], posted), cast(list[Held], held)
+    owed = wealth = snapshot.params[0]
+    for token in tokens:
+        wealth += token.counted
+    notional = 0
+    for perp in perps:
+        wealth += perp.unrealized_pnl + perp.fee - perp.funding
+        notional += abs(perp.value)
     totals = Totals(wealth, notional, raw.terms.mm_ratio, raw.settlement.scale)
-    return Standing(perps, tokens, raw.settlement, owed, totals)
+    return Standing(tuple(perps), tuple(tokens), raw.settlement, owed, totals)
 
 
 def worth(size: int, price: int) -> int:

@@ -37,14 +37,8 @@ class CuriePrices(PricedState):
         standing = read_standing(self._book, snapshot)
         if not isinstance(standing, Standing):
             return _UNKNOWN
-        return Health(
-            standing.status,
-            standing.health_factor_wad,
-            standing.collateral_value,
-            None,
-            standing.utilization_wad,
-            standing.totals.notional,
-        )
+        status, factor, utilization = standing.verdict
+        return Health(status, factor, standing.collateral_value, None, utilization, standing.totals.notional)
 
     def assess(self, snapshot: AccountSnapshot) -> RiskAssessment:
         return assess(self._book, self._confirmation, snapshot)
