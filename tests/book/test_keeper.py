@@ -169,6 +169,25 @@ async def test_a_keeper_that_knows_no_stored_block_of_its_own_has_to_be_loaded(d
     assert (await keeper.read()).block == block
 
 
+async def test_accounts_that_only_a_dropped_block_brought_are_gone_and_changed_ones_are_as_before(
+    database: Database,
+) -> None:
+    site = open_site(database)
+    await site.register()
+    ann, bob = [wallet(one) for one in range(WALLETS) if wallet(one)[0] >= UNLISTED][:2]
+    keeper = Keeper(database, DEVNET, adapters=find_lake)
+    first = await site.commit(1, [pond_account(ann, weth=ETHER)])
+    await keeper.load(first)
+    before = content(keeper, await keeper.read())
+    debt = pond_account(ann, block_number=2, weth=ETHER, usdc_debt=2800 * DOLLAR)
+    await keeper.advance(await site.commit(2, [debt, pond_account(bob, block_number=2, weth=ETHER)]))
+    assert len(keeper.book) == 2
+    await site.drop_above(1)
+    assert await keeper.rewind() == first
+    assert content(keeper, await keeper.read()) == before
+    await site.client.aclose()
+
+
 async def test_a_move_says_who_changed_and_what_the_verdict_was_before(database: Database) -> None:
     site = open_site(database)
     await site.register()

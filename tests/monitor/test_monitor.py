@@ -15,7 +15,9 @@ from app.domain.risk import RiskStatus
 from app.monitor import loop
 from app.monitor.metrics import MonitorMetrics
 from app.monitor.options import MonitorOptions
-from app.store.engine import Database
+from app.store import risk
+from app.store.blocks import StoredBlock
+from app.store.engine import Database, WriteSession
 from app.store.risk_reads import load_changes
 from tests.book.tape import Tape
 from tests.fakes.pond import DOLLAR, ETHER, USD8, pond_account, pond_records
@@ -115,6 +117,42 @@ def _killing(real: Any, *, after: bool) -> Any:
     return killed
 
 
+async def test_a_block_that_vanishes_while_its_board_is_made_leaves_none(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tape = Tape(database, 5)
+    monitor = make_monitor(database)
+    first = await tape.grow()
+    running = asyncio.create_task(monitor.run())
+    try:
+        await _written(monitor, tape)
+        start = await statuses_at(database, first)
+        for _ in range(4):
+            await tape.grow()
+            await _written(monitor, tape)
+        real, is_dropped = risk.hold_block, asyncio.Event()
+
+        async def hold_block(session: WriteSession, block: StoredBlock) -> bool:
+            if not is_dropped.is_set():
+                await tape.drop(2)
+                is_dropped.set()
+            return await real(session, block)
+
+        monkeypatch.setattr(loop, "hold_block", hold_block)
+        await tape.grow()
+        await asyncio.wait_for(is_dropped.wait(), 20)
+        await _written(monitor, tape)
+        await require_current(database, tape.blocks[-1])
+        await tape.grow()
+        await _written(monitor, tape)
+        await require_current(database, tape.blocks[-1])
+        known, now = await replayed(database, start), await statuses_at(database, tape.blocks[-1])
+        assert {key: known.get(key, RiskStatus.NO_DEBT) for key in now} == now
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_second_monitor_stands_by_and_takes_over(database: Database) -> None:
     tape = Tape(database, 2)
     await tape.grow()
@@ -210,6 +248,29 @@ async def test_a_change_of_status_says_from_to_and_the_contracts_own_health_fact
         ]
     )
     assert [one.change.key.wallet for one in narrowed] == [ann]
+
+
+async def test_everybody_whose_oracle_falls_silent_is_told_of_on_the_board_or_not(
+    site: Site, database: Database
+) -> None:
+    monitor = make_monitor(database)
+    owing = [pond_account(wallet(one), weth=ETHER, usdc_debt=1000 * DOLLAR) for one in range(3 * QUICK.board_lines)]
+    await site.commit(1, owing)
+    await monitor.run_until(1)
+    await site.commit(2, records=pond_records(weth=None))
+    await monitor.run_until(2)
+    async with database.read() as session:
+        found = [one.change for one in await load_changes(session, DEVNET, (2**62, 0), 100)]
+    assert {change.key for change in found} == {account.key for account in owing}
+    assert {change.after for change in found} == {RiskStatus.UNKNOWN}
+    block = await site.commit(3, records=pond_records())
+    await monitor.run_until(3)
+    async with database.read() as session:
+        back = [one.change for one in await load_changes(session, DEVNET, (2**62, 0), 100) if one.block == block]
+    assert {change.key for change in back} == {account.key for account in owing}
+    assert {(one.before, one.after, one.health_factor_wad) for one in back} == {
+        (RiskStatus.UNKNOWN, RiskStatus.HEALTHY, 24 * 10**17)
+    }
 
 
 async def test_totals_get_a_row_where_something_changed_and_each_hour(
