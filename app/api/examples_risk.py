@@ -91,6 +91,8 @@ SIMULATION: dict[str, Any] = {
     "undecided_accounts": 0,
     "fallen_accounts": 1832,
     "fallen": [{"wallet": WALLET_ADDRESS, "deployment_id": "aave-v3-ethereum", "unit": ""}],
+    "recovered_accounts": 0,
+    "recovered": [],
     "at_move": {
         "accounts": 1834,
         "perp_accounts": 0,

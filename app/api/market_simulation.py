@@ -17,7 +17,8 @@ from app.api.heads import Directory
 from app.api.problems import INVALID_PARAMETER, ApiProblem
 from app.api.render_risk import cascade_sums, pool_views
 from app.api.risk import at_books, head_fields, unconverted_of
-from app.api.schemas_risk import FallenView, ImpactRequest, RiskSimulationRequest, RiskSimulationView
+from app.api.schemas_risk import ImpactRequest, RiskSimulationRequest, RiskSimulationView, TurnedView
+from app.api.schemas_simulate import PriceMove
 from app.api.simulate import shock_of
 from app.api.wallets import Context
 from app.domain.account import AccountKey
@@ -36,6 +37,9 @@ from app.valuation.market_risk import (
 from app.valuation.shocks import Shock
 
 router = APIRouter(tags=["risk"])
+
+FALLS = ("-0.1", "-0.2", "-0.3")
+"""What the market's page shows."""
 
 
 @router.post(
@@ -65,6 +69,12 @@ async def simulate_market(context: ReadContext, asked: RiskSimulationRequest) ->
         return await asyncio.to_thread(_simulated, books, directory, verdicts, shock, impact, asked)
 
     return await at_books(context, asked.chain_id, ("simulate", asked.model_dump_json()), make)
+
+
+async def load_falls(context: ReadContext) -> list[RiskSimulationView]:
+    """All volatile assets fall by each of `FALLS`, with the default impact. Raises what `simulate_market` raises."""
+    moves = [PriceMove(group=VOLATILE, change=change) for change in FALLS]
+    return [await simulate_market(context, RiskSimulationRequest(moves=[move], limit=0)) for move in moves]
 
 
 async def verdicts_at(context: ReadContext, book: BookAt, shock: Shock) -> Verdicts:
@@ -111,7 +121,8 @@ def _simulated(
     markets = [book.market for book in books]
     now = {key for book in books for key in book.reading.liquidatable()}
     after = {key for one in verdicts for key in one.liquidatable}
-    fallen = sorted(after - now)
+    unsure = {key for one in verdicts for key in one.undecided}
+    fallen, recovered = sorted(after - now), sorted(now - after - unsure)
     found: Cascade = cascade(markets, shock, impact)
     return RiskSimulationView.model_validate(
         head_fields(books, directory, unconverted_of(markets))
@@ -121,7 +132,9 @@ def _simulated(
             "liquidatable_after": len(after),
             "undecided_accounts": sum(len(one.undecided) for one in verdicts),
             "fallen_accounts": len(fallen),
-            "fallen": [_fallen(key) for key in fallen[: asked.limit]],
+            "fallen": [_turned(key) for key in fallen[: asked.limit]],
+            "recovered_accounts": len(recovered),
+            "recovered": [_turned(key) for key in recovered[: asked.limit]],
             "at_move": cascade_sums(found.at_shock),
             "at_rest": cascade_sums(found.at_rest),
             "model": impact.model.value,
@@ -134,5 +147,5 @@ def _simulated(
     )
 
 
-def _fallen(key: AccountKey) -> FallenView:
-    return FallenView(wallet=to_checksum(key.wallet), deployment_id=key.deployment_id, unit=key.unit)
+def _turned(key: AccountKey) -> TurnedView:
+    return TurnedView(wallet=to_checksum(key.wallet), deployment_id=key.deployment_id, unit=key.unit)

@@ -174,7 +174,7 @@ class RiskSimulationRequest(_Asked):
     chain_id: int | None = Field(default=None, ge=1, lt=2**63)
     moves: list[PriceMove] = Field(default=[], max_length=50)
     impact: ImpactRequest = ImpactRequest()
-    limit: int = Field(default=100, ge=0, le=10_000, description="How many of `fallen` to name.")
+    limit: int = Field(default=100, ge=0, le=10_000, description="How many of `fallen` and `recovered` to name.")
 
 
 class CascadeSumsView(View):
@@ -197,8 +197,8 @@ class PoolView(View):
     impact: DecimalText = Field(description="What the sales multiply its prices by, besides the move.")
 
 
-class FallenView(View):
-    """An account that is liquidatable after the move and is not now."""
+class TurnedView(View):
+    """An account whose verdict the move turns."""
 
     wallet: AddressText
     deployment_id: str
@@ -214,8 +214,10 @@ class RiskSimulationView(RiskView):
         description="After the move, before any sale: near the line by the contracts' rules."
     )
     undecided_accounts: int = Field(description="Near the line, where the exact rule could not say.")
-    fallen_accounts: int
-    fallen: list[FallenView] = Field(description="By deployment and wallet, up to `limit`.")
+    fallen_accounts: int = Field(description="Liquidatable after the move and not now.")
+    fallen: list[TurnedView] = Field(description="By deployment and wallet, up to `limit`.")
+    recovered_accounts: int = Field(description="Liquidatable now and not after the move.")
+    recovered: list[TurnedView] = Field(description="By deployment and wallet, up to `limit`.")
     at_move: CascadeSumsView
     at_rest: CascadeSumsView = Field(description="An estimate by `model`: see docs/risk.md for what it leaves out.")
     model: str

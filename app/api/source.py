@@ -7,8 +7,11 @@ from app.api.accuracy import load_accuracy_view
 from app.api.deployments import load_deployments_view
 from app.api.deps import ReadContext
 from app.api.history import load_history_view
+from app.api.market_simulation import load_falls
+from app.api.risk import load_group_curve, load_summary
 from app.api.schemas import AccountsView, DeploymentsView, HistoryView, WalletView
 from app.api.schemas_accuracy import AccuracyView
+from app.api.schemas_risk import CurveView, RiskSimulationView, RiskSummaryView
 from app.api.schemas_simulate import SimulationView
 from app.api.simulate import load_stresses
 from app.api.wallets import load_wallet_view
@@ -48,3 +51,15 @@ class ReadPath:
     async def load_accuracy(self) -> AccuracyView:
         """What audits found."""
         return await load_accuracy_view(self._context)
+
+    async def load_risk_summary(self) -> RiskSummaryView:
+        """Everybody followed, by status and band."""
+        return await load_summary(self._context)
+
+    async def load_group_curve(self, group: str) -> CurveView:
+        """What would be liquidatable if a group's prices moved together."""
+        return await load_group_curve(self._context, group)
+
+    async def load_falls(self) -> list[RiskSimulationView]:
+        """Everybody after each of a few fixed falls of all volatile assets, with what liquidations would do."""
+        return await load_falls(self._context)

@@ -25,9 +25,10 @@ from app.web.assets import Asset, load_assets
 from app.web.format import sentence
 from app.web.headers import PageHeaders
 from app.web.lookup import WrongChecksum, read_query
+from app.web.market import load_market
 from app.web.page import WalletPage, chart_items
 from app.web.render import make_environment, utc
-from app.web.source import WalletSource
+from app.web.source import PageSource
 from app.web.stress import Stress, stresses_of
 
 RANKED = 8
@@ -40,7 +41,7 @@ T = TypeVar("T")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-def mount_pages(app: FastAPI, source: WalletSource) -> None:
+def mount_pages(app: FastAPI, source: PageSource) -> None:
     """Serve the pages on every path `app` has no route of its own for. Call it after the API's routes are in.
 
     The pages are an application of their own, so their designed errors and their headers touch nothing else.
@@ -48,7 +49,7 @@ def mount_pages(app: FastAPI, source: WalletSource) -> None:
     app.mount("/", make_pages(source))
 
 
-def make_pages(source: WalletSource) -> Starlette:
+def make_pages(source: PageSource) -> Starlette:
     """The pages as an ASGI application."""
     pages = _Pages(source)
     return Starlette(
@@ -56,6 +57,7 @@ def make_pages(source: WalletSource) -> Starlette:
             Route("/", pages.home),
             Route("/search", pages.search),
             Route("/accuracy", pages.accuracy),
+            Route("/market", pages.market),
             Route("/wallet/{address}", pages.wallet),
             Route("/wallet/{address}/live", pages.live),
             Route("/wallet/{address}/history", pages.history),
@@ -68,7 +70,7 @@ def make_pages(source: WalletSource) -> Starlette:
 
 
 class _Pages:
-    def __init__(self, source: WalletSource) -> None:
+    def __init__(self, source: PageSource) -> None:
         self._source = source
         self._assets = load_assets()
         self._environment = make_environment(self._assets)
@@ -86,6 +88,9 @@ class _Pages:
             deployments_missing=_missing(deployments, "Nothing is followed yet."),
             names={deployment.id: deployment.name for deployment in followed},
         )
+
+    async def market(self, request: Request) -> Response:
+        return self._page("market.html", market=await load_market(self._source))
 
     async def search(self, request: Request) -> Response:
         query = request.query_params.get("q", "").strip()

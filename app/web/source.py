@@ -6,11 +6,12 @@ from typing import Protocol
 
 from app.api.schemas import AccountsView, DeploymentsView, HistoryView, WalletView
 from app.api.schemas_accuracy import AccuracyView
+from app.api.schemas_risk import CurveView, RiskSimulationView, RiskSummaryView
 from app.api.schemas_simulate import SimulationView
 from app.domain.chain import Address, ChainId
 
 
-class WalletSource(Protocol):
+class PageSource(Protocol):
     """The API's own answers, loaded in process. Every method may raise:
 
     Raises:
@@ -42,4 +43,16 @@ class WalletSource(Protocol):
 
     async def load_accuracy(self) -> AccuracyView:
         """What audits found."""
+        ...
+
+    async def load_risk_summary(self) -> RiskSummaryView:
+        """Everybody followed, by status and band."""
+        ...
+
+    async def load_group_curve(self, group: str) -> CurveView:
+        """What would be liquidatable if a group's prices moved together."""
+        ...
+
+    async def load_falls(self) -> list[RiskSimulationView]:
+        """Everybody after each of a few fixed falls of all volatile assets, with what liquidations would do."""
         ...

@@ -162,6 +162,13 @@ async def test_a_simulation_names_who_falls(lake: Site) -> None:
     assert view["at_move"]["collateral_usd"] == "2100.00"
 
 
+async def test_a_rise_names_who_recovers(lake: Site) -> None:
+    await lake.commit(6, [], pond_records(weth=2000 * USD8))
+    view = await simulated(lake, "0.5")
+    assert (view["liquidatable_now"], view["liquidatable_after"], view["recovered_accounts"]) == (1, 0, 1)
+    assert view["recovered"][0]["wallet"] == to_checksum(ALICE)
+
+
 async def test_at_the_line_itself_the_exact_rule_decides(lake: Site) -> None:
     """At -25 % Alice's health is 1 to the last digit: not liquidatable, and with a hair less she is."""
     assert (await simulated(lake, "-0.25"))["liquidatable_after"] == 0

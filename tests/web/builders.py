@@ -22,8 +22,10 @@ from app.api.schemas import (
 from app.api.schemas_account import AccountView, NamedLiquidationPrice, PositionView, ReasonView, RestoreView
 from app.api.schemas_accuracy import AccuracyView
 from app.api.schemas_base import AsOf
+from app.api.schemas_risk import CurveView, RiskSimulationView, RiskSummaryView
 from app.api.schemas_simulate import SimulationView
 from app.domain.chain import Address
+from tests.web.market_builders import market_answers
 
 WALLET = Address.from_hex("0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed")
 CHECKSUMMED = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
@@ -312,11 +314,12 @@ def deployment(**overrides: Any) -> DeploymentView:
 
 @dataclass
 class StubSource:
-    """A `WalletSource` with prepared answers; an exception as an answer is raised."""
+    """A `PageSource` with prepared answers; an exception as an answer is raised."""
 
     view: WalletView | Exception = field(default_factory=lambda: wallet(account()))
     past: HistoryView | Exception = field(default_factory=history)
     stresses: list[SimulationView] | Exception = field(default_factory=list)
+    market: tuple[RiskSummaryView, CurveView, RiskSimulationView] | Exception = field(default_factory=market_answers)
     riskiest: list[RankedAccountView] | Exception = field(default_factory=lambda: [ranked()])
     deployments: list[DeploymentView] | Exception = field(default_factory=lambda: [deployment()])
     accuracy: AccuracyView | Exception = field(default_factory=lambda: AccuracyView.model_validate(ACCURACY))
@@ -348,6 +351,17 @@ class StubSource:
 
     async def load_deployments(self) -> DeploymentsView:
         return DeploymentsView(as_of=as_of(), items=_given(self.deployments))
+
+    async def load_risk_summary(self) -> RiskSummaryView:
+        found: RiskSummaryView = _given(self.market)[0]
+        return found
+
+    async def load_group_curve(self, group: str) -> CurveView:
+        found: CurveView = _given(self.market)[1]
+        return found.model_copy(update={"moved": group})
+
+    async def load_falls(self) -> list[RiskSimulationView]:
+        return [_given(self.market)[2]]
 
 
 def _given(answer: Any) -> Any:
