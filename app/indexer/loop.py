@@ -16,7 +16,7 @@ from app.domain.chain import BlockRef
 from app.domain.market import Deployment
 from app.domain.specs import ChainSpec
 from app.errors import Fatal, Refused, Retryable, WaterlineError
-from app.indexer.audit import Audit
+from app.indexer.between import BetweenBlocks
 from app.indexer.block import index_block
 from app.indexer.feed import FeedEnded, HeadFeed
 from app.indexer.harvest import Harvest, Sources
@@ -88,7 +88,7 @@ class Indexer:
             round_blocks=round_blocks,
         )
         self._scan = LogScan(self._sources, on_scan)
-        self._audit = Audit(self._sources)
+        self._between = BetweenBlocks(self._sources, spec)
         self._status = StatusRow(reader, database, self._options)
         self._scanned = False
         self._missed = True
@@ -141,8 +141,7 @@ class Indexer:
                     await self._follow(head, lock)
                     head = None
                 await self._search_old_logs(lock)
-                if await self._audit.check(self._stored.cursor, self._stored.followed, lock):
-                    await self._stored.restore()
+                await self._between.work(self._stored, lock)
                 await self._status.write(await self._doubt())
                 self._failures = 0
             except (LockLost, FeedEnded):

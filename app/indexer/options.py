@@ -38,6 +38,14 @@ class IndexerOptions:
     """Chain time from one audit to the next, at least; each is made at the newest stored block."""
     audit_keep_seconds: int = 7 * 86_400
     """How long audits and repaired findings are kept, and so what their figures are about."""
+    lookups_per_block: int = 20
+    """Wallets somebody asked about that are looked up between two blocks, each in every deployment that has it so."""
+    retention_seconds: int | None = None
+    """How long history is kept, by block times. None: all of it."""
+    thin_every_seconds: int = 3_600
+    """Chain time from one pass over the history to the next."""
+    thin_seconds: float = 0.05
+    """How long dropping old history may go on at a time before the next block is looked for."""
     heartbeat_seconds: float = 5.0
     """The status row is written at least this often, so that silence means the indexer is gone."""
     standby_seconds: float = 1.0

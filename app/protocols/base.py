@@ -247,6 +247,9 @@ class Adapter(ABC):
     kind: ProtocolKind
     account_fields: tuple[str, ...]
     """Names of `AccountSnapshot.params`, in order."""
+    accounts_by_wallet: ClassVar[bool] = True
+    """Whether every account is named by its wallet alone (`AccountKey.unit` is empty): then a wallet can be looked up
+    before any log has named it."""
     coverage: ClassVar[Coverage] = Coverage()
     """What its answers are worth: what is proven equal to the contract, what is compared, estimated or left out."""
 

@@ -32,6 +32,7 @@ from app.store.blocks import BLOCK_COLUMNS, StoredBlock, load_spaced, stored_blo
 from app.store.engine import Database, Query, ReadSession
 from app.store.states import NO_LIMIT, assemble, given_keys, key_parameters, with_states
 from app.store.tables import account_due, account_states, accounts, blocks, deployments, markets, positions
+from app.store.tables_kept import first_whole
 
 _LIMIT = bindparam("limit_id", type_=BigInteger)
 _WALLET = bindparam("wallet", type_=BYTEA)
@@ -110,6 +111,7 @@ _changes = union(
 _range = (
     blocks.c.number >= bindparam("from_block", type_=BigInteger),
     blocks.c.number <= bindparam("to_block", type_=BigInteger),
+    blocks.c.number >= first_whole(blocks.c.chain_id),
 )
 _CHANGE_BLOCKS = Query(
     select(*BLOCK_COLUMNS)

@@ -20,6 +20,7 @@ from app.store.deployments import ask_known
 from app.store.engine import Query, ReadSession, Row, WriteSession
 from app.store.states import ask_newest
 from app.store.tables import blocks
+from app.store.tables_kept import first_whole
 
 BLOCKS_CHANNEL = "waterline_blocks"
 """NOTIFY channel: `<chain id>:<newest stored block number>` after each commit and after each rollback."""
@@ -53,7 +54,11 @@ _NUMBER = bindparam("number", type_=BigInteger)
 
 _NEWEST_FIRST = select(*BLOCK_COLUMNS).where(blocks.c.chain_id == _CHAIN).order_by(blocks.c.number.desc())
 _HEAD = Query(_NEWEST_FIRST.limit(literal_column("1", Integer)))
-_AT_OR_BELOW = Query(_NEWEST_FIRST.where(blocks.c.number <= _NUMBER).limit(literal_column("1", Integer)))
+_AT_OR_BELOW = Query(
+    _NEWEST_FIRST.where(blocks.c.number <= _NUMBER, blocks.c.number >= first_whole(_CHAIN)).limit(
+        literal_column("1", Integer)
+    )
+)
 _RECENT = Query(_NEWEST_FIRST.limit(bindparam("most", type_=Integer)))
 _point = func.generate_series(
     bindparam("lowest", type_=BigInteger),
@@ -66,6 +71,7 @@ _nearest = (
     .where(
         blocks.c.chain_id == _CHAIN,
         blocks.c.number >= bindparam("from_block", type_=BigInteger),
+        blocks.c.number >= first_whole(_CHAIN),
         blocks.c.number <= _point.c.number,
     )
     .order_by(blocks.c.number.desc())
@@ -91,7 +97,7 @@ async def load_head(session: ReadSession, chain_id: ChainId) -> StoredBlock | No
 
 
 async def load_block(session: ReadSession, chain_id: ChainId, at_or_below: int) -> StoredBlock | None:
-    """The newest stored block with at most that number. None when all are newer."""
+    """The newest stored block with at most that number. None when all are newer, or the history there was dropped."""
     rows = await session.rows(_AT_OR_BELOW, chain_id=chain_id, number=at_or_below)
     return stored_block(rows[0]) if rows else None
 

@@ -21,12 +21,16 @@ from app.store.tables import (
     log_scans,
     record_keys,
 )
+from app.store.tables_kept import first_whole
 
 _CHAIN = bindparam("chain_id", type_=BigInteger)
 
 _COLUMNS = (blocks.c.id, blocks.c.chain_id, blocks.c.number, blocks.c.hash, blocks.c.parent_hash, blocks.c.timestamp)
 _FIRST = Query(
-    select(*_COLUMNS).where(blocks.c.chain_id == _CHAIN).order_by(blocks.c.number).limit(literal_column("1", Integer))
+    select(*_COLUMNS)
+    .where(blocks.c.chain_id == _CHAIN, blocks.c.number >= first_whole(_CHAIN))
+    .order_by(blocks.c.number)
+    .limit(literal_column("1", Integer))
 )
 _wanted = func.unnest(bindparam("chain_ids", type_=ARRAY(BigInteger))).table_valued(
     named("chain_id", BigInteger), name="wanted"
@@ -140,7 +144,7 @@ class DeploymentBacklog:
 
 
 async def load_first(session: ReadSession, chain_id: ChainId) -> StoredBlock | None:
-    """The oldest stored block of a chain. None before the first."""
+    """The oldest stored block of a chain that can be asked about. None before the first."""
     rows = await session.rows(_FIRST, chain_id=chain_id)
     return stored_block(rows[0]) if rows else None
 

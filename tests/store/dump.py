@@ -65,5 +65,5 @@ def empty(url: str) -> None:
             "TRUNCATE chains, blocks, deployments, markets, market_descriptions, record_keys, market_records, "
             "accounts, account_states, positions, account_due, log_scans, deployment_troubles, "
             "risk_progress, risk_board, risk_totals, status_changes, risk_snapshots, "
-            "audits, audit_findings"
+            "audits, audit_findings, tracked_wallets, history_limits"
         )

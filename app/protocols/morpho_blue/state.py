@@ -141,6 +141,7 @@ class MorphoAdapter(Adapter):
     name = "Morpho Blue"
     kind = ProtocolKind.LENDING
     account_fields = ()
+    accounts_by_wallet = False
     coverage = COVERAGE
 
     def deployments(self) -> Sequence[Deployment]:

@@ -1,0 +1,31 @@
+"""What the writer does between blocks besides searching old logs: bounded, and never in the way of a block."""
+
+from __future__ import annotations
+
+from app.domain.specs import ChainSpec
+from app.indexer.audit import Audit
+from app.indexer.harvest import Sources
+from app.indexer.keeping import Keeping
+from app.indexer.stored import StoredChain
+from app.indexer.tracked import WalletLookups
+from app.store.locks import AdvisoryLock
+
+
+class BetweenBlocks:
+    """Looks wallets up that somebody asked about, audits, and drops old history."""
+
+    def __init__(self, sources: Sources, spec: ChainSpec) -> None:
+        self._lookups = WalletLookups(sources)
+        self._audit = Audit(sources)
+        self._keeping = Keeping(sources.database, spec, sources.options)
+
+    async def work(self, stored: StoredChain, lock: AdvisoryLock) -> None:
+        """One bounded piece of each.
+
+        Raises:
+            Retryable: the database failed, or the lock is lost.
+        """
+        await self._lookups.look_up(stored.cursor, stored.followed, lock)
+        if await self._audit.check(stored.cursor, stored.followed, lock):
+            await stored.restore()
+        await self._keeping.step(stored.cursor)
