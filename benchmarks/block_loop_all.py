@@ -36,12 +36,12 @@ from benchmarks.harness import ROUNDS, Figure, interleave, median_ratio, report,
 from devnet.morpho_blue import MorphoLife
 from devnet.world import World
 
-WALLETS = 1_500
+WALLETS = 1_000
 PROTOCOLS = ("venus", "morpho-blue", "perp-curie")
 CALLS_PER_REQUEST = 500
-MAKERS = 10
+MAKERS = 4
 """Kept of the devnet's, which has a maker for every six traders: reading one takes the node 3 ms, and of real traders
-one in hundreds makes a market."""
+one in hundreds makes a market. Four are one in two hundred of the traders of `WALLETS`."""
 VIEWS = {
     "aave-v3": ("getUserAccountData(address)(uint256,uint256,uint256,uint256,uint256,uint256)",),
     "compound-v2": ("getAccountLiquidity(address)(uint256,uint256,uint256)",),
