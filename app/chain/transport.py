@@ -30,7 +30,7 @@ _SHORTEST_SECRET: Final = 6
 _KEPT_BYTES: Final = 2**24
 """Once a block of this size was given back, glibc keeps freed memory for blocks up to that size (mallopt(3),
 M_MMAP_THRESHOLD); until then it asks the kernel for new pages. Requests and answers have a quarter of a megabyte each,
-and on a virtual machine each of their new pages costs microseconds: a quarter of the client's time of bulk reads."""
+and on a virtual machine each of their new pages costs microseconds: 0.2 to 1 a call of bulk reads."""
 MOST_REPLY_BYTES: Final = 2**27
 """An answer of more than 128 MB is not read: 100,000 logs are half of it."""
 
