@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from typing import Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from app.chain.faults import (
     BlockGone,
@@ -19,6 +18,7 @@ from app.chain.faults import (
 )
 from app.chain.logs import LogFetcher
 from app.chain.multicall import Multicaller
+from app.chain.rounds import Asked, Round
 from app.chain.rpc import Rpc
 from app.chain.wire import Header, body, decode_header
 from app.domain.chain import Address, BlockRef, CallResult, ContractCall, Hash32, Log, LogFilter, ReadPlan
@@ -190,7 +190,7 @@ class ChainReader:
             Whatever a plan itself raises. All other plans are closed then.
         """
         values: dict[int, T] = {}
-        asked = _Asked()
+        asked = Asked()
         used_number = False
         try:
             for place, plan in enumerate(plans):
@@ -203,7 +203,7 @@ class ChainReader:
                     asked.counts.append(len(wanted))
                     asked.calls += wanted
             while asked.places:
-                round_ = _Round(plans, asked, values)
+                round_ = Round(plans, asked, values)
                 used_number |= await self.call_all(asked.calls, block, round_.feed)
                 asked = round_.next
             if used_number:
@@ -258,49 +258,3 @@ class ChainReader:
         header = await self.fetch_header(block.number)
         if header is None or header.block.hash != block.hash:
             raise BlockGone(f"block {block.number} was replaced while it was read")
-
-
-@dataclass(slots=True)
-class _Asked:
-    """What plans ask in one round: parallel lists, because a tuple for each plan is work for the collector."""
-
-    places: list[int] = field(default_factory=list)
-    """Which plans."""
-    counts: list[int] = field(default_factory=list)
-    """How many calls each."""
-    calls: list[ContractCall] = field(default_factory=list)
-    """All of them, in the order of the plans."""
-
-
-class _Round(Generic[T]):
-    """Sends plans their results as these arrive, and collects what the plans ask for next."""
-
-    def __init__(self, plans: Sequence[ReadPlan[T]], asked: _Asked, values: dict[int, T]) -> None:
-        self._plans = plans
-        self._asked = asked
-        self._values = values
-        self._fed = 0
-        self._held: list[CallResult] = []
-        self.next = _Asked()
-
-    def feed(self, results: list[CallResult]) -> None:
-        """Resume every plan whose results are complete; keep what belongs to the one after them."""
-        held = self._held + results if self._held else results
-        size, start = len(held), 0
-        plans, places, counts, later = self._plans, self._asked.places, self._asked.counts, self.next
-        for at in range(self._fed, len(places)):
-            end = start + counts[at]
-            if end > size:
-                break
-            self._fed += 1
-            place = places[at]
-            try:
-                wanted = plans[place].send(held[start:end])
-            except StopIteration as stop:
-                self._values[place] = stop.value
-            else:
-                later.places.append(place)
-                later.counts.append(len(wanted))
-                later.calls += wanted
-            start = end
-        self._held = held[start:]
