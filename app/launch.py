@@ -53,8 +53,8 @@ async def up(settings: Settings, console: Console) -> int:
         async def start(children: Supervisor) -> None:
             for chain_id in settings.chains:
                 await children.start(_part(environ, "index", "--chain", str(chain_id), "--no-progress", vital=False))
-            await children.start(_part(environ, "monitor", vital=False))
             await children.start(_part(environ, "serve"))
+            await children.start(_part(environ, "monitor", vital=False))
             console.print(f"Waterline: http://{settings.host}:{settings.port}/", highlight=False)
 
         async with Supervisor() as children:
@@ -83,8 +83,8 @@ async def demo(settings: Settings, console: Console) -> int:
             environ.update(DATABASE_URL=postgres.reveal(), DEPLOYMENTS_FILE=str(deployments_file))
             with console.status("Following it"):
                 await children.start(_part(environ, "index", "--chain", str(DEVNET_CHAIN_ID), "--no-progress"))
-                await children.start(_part(environ, "monitor", "--chain", str(DEVNET_CHAIN_ID), vital=False))
                 await children.start(_part(environ, "serve"))
+                await children.start(_part(environ, "monitor", "--chain", str(DEVNET_CHAIN_ID), vital=False))
                 await _until_answer(f"{base_url}/v1/status", '"scan_remaining_blocks":0,')
             with console.status("Living through two days of history"):
                 followed_file.touch()
