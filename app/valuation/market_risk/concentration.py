@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 
 import numpy as np
 
 from app.domain.account import AccountKey
 from app.domain.chain import Address
+from app.valuation.book.arrays import Floats, Positions
 from app.valuation.market_risk.market import RiskMarket
 
 
@@ -46,25 +48,38 @@ class Concentration:
 
 def concentration(markets: Sequence[RiskMarket], count: int = 10) -> Concentration:
     """The `count` largest over all these markets."""
-    owed = [line for market in markets for line in _debts(market)]
-    largest = sorted(owed, key=lambda line: (-line[0], line[1]))[:count]
+    debts = [_debts(market) for market in markets]
     by_wallet: dict[Address, float] = defaultdict(float)
-    for debt, key in owed:
-        by_wallet[key.wallet] += debt
-    wallets = sorted(by_wallet.items(), key=lambda one: (-one[1], one[0]))[:count]
+    largest: list[tuple[float, AccountKey]] = []
+    for market, (places, owed) in zip(markets, debts, strict=True):
+        for key, debt in zip(market.screen.keys(places), owed.tolist(), strict=True):
+            by_wallet[key.wallet] += debt
+        top = _largest(owed, count)
+        largest += zip(owed[top].tolist(), market.screen.keys(places[top]), strict=True)
+    accounts = sorted(largest, key=lambda line: (-line[0], line[1]))[:count]
+    line = min(nlargest(count, by_wallet.values()), default=0.0)
+    wallets = sorted((-debt, wallet) for wallet, debt in by_wallet.items() if debt >= line)[:count]
     return Concentration(
-        sum(debt for debt, _ in owed),
-        tuple(Holder(key.wallet, key, debt) for debt, key in largest),
-        tuple(Holder(wallet, None, debt) for wallet, debt in wallets),
+        sum(float(owed.sum()) for _, owed in debts),
+        tuple(Holder(key.wallet, key, debt) for debt, key in accounts),
+        tuple(Holder(wallet, None, -debt) for debt, wallet in wallets),
     )
 
 
-def _debts(market: RiskMarket) -> list[tuple[float, AccountKey]]:
-    """What every account owes, in US dollars."""
+def _debts(market: RiskMarket) -> tuple[Positions, Floats]:
+    """Rows that owe something, and how much, in US dollars."""
     ledgers = market.row_ledgers(market.screen)
     if not ledgers.size:
-        return []
+        return np.zeros(0, np.intp), np.zeros(0)
     debt = market.screen.requirement * market.ledger_rates()[ledgers]
     with np.errstate(invalid="ignore"):
         places = np.flatnonzero((debt > 0) & ~market.is_perp_row(ledgers))
-    return list(zip(debt[places].tolist(), market.screen.keys(places), strict=True))
+    return places, debt[places]
+
+
+def _largest(owed: Floats, count: int) -> Positions:
+    """Places of the `count` largest, and of all that owe as much as the last of them."""
+    if owed.size <= count or count <= 0:
+        return np.arange(owed.size)
+    least = np.partition(owed, owed.size - count)[owed.size - count]
+    return np.flatnonzero(owed >= least)
