@@ -11,21 +11,24 @@ differs, and only then is the finding called repaired.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
+from typing import TypeVar
 
-from app.domain.account import AccountKey, AccountSnapshot
+from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.domain.audit import AuditCount, AuditFinding, FindingKind
 from app.domain.batch import DueAccount
+from app.domain.chain import BlockRef
 from app.domain.risk import Health
 from app.errors import Retryable
 from app.indexer.calibrate import read_with_truth
 from app.indexer.comparison import Compared, compare
 from app.indexer.harvest import Followed, Sources
 from app.indexer.lookups import Hints, load_hints
-from app.indexer.refusal import guarded
-from app.protocols.base import DeploymentState, PricedState
+from app.indexer.refusal import Refusal, asked, guarded
+from app.protocols.base import DeploymentState, PricedState, Truth
 from app.store.accounts import load_newest
 from app.store.audits import OpenFinding, draw_candidates, load_open_findings, note_audit, prune_audits
 from app.store.blocks import StoredBlock, load_head
@@ -34,6 +37,8 @@ from app.store.markets import load_markets, load_records
 from app.store.scans import queue_due
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _OPEN_LOOKED_AT = 64
 """Open findings from which those to check again are taken."""
@@ -94,12 +99,13 @@ class Audit:
             again = list(dict.fromkeys(finding.key for finding in open_findings))
             again = random.sample(again, min(len(again), max(1, wanted // 2)))
             stored = await load_newest(session, again)
-            near = {
-                name: one.state.at(cursor.ref.timestamp, cursor.ref.number)
-                for name, one in audited.items()
-                if one.state is not None
-            }
-            others = [account for account in candidates if account.key not in stored]
+            near = {}
+            for name, one in audited.items():
+                assert one.state is not None
+                priced = self._ask(name, partial(one.state.at, cursor.ref.timestamp, cursor.ref.number))
+                if priced is not None:
+                    near[name] = priced
+            others = [a for a in candidates if a.key not in stored and a.key.deployment_id in near]
             accounts = [*stored.values(), *choose_accounts(others, near, wanted - len(stored), random)]
             states = {}
             for name in sorted({account.key.deployment_id for account in accounts}):
@@ -107,26 +113,41 @@ class Audit:
                 deployment = audited[name].deployment
                 markets = await load_markets(session, name, cursor)
                 records = await load_records(session, name, cursor)
-                states[name] = audited[name].adapter.restore_state(deployment, markets, records)
-        return Sample(accounts, states, open_findings)
+                state = self._ask(name, partial(audited[name].adapter.restore_state, deployment, markets, records))
+                if state is not None:
+                    states[name] = state
+        return Sample([a for a in accounts if a.key.deployment_id in states], states, open_findings)
 
     async def _compare(self, cursor: StoredBlock, sample: Sample, hints: Hints) -> list[Compared]:
         block = cursor.ref
         plans = [
             guarded(
                 account.key.deployment_id,
-                read_with_truth(
-                    sample.states[account.key.deployment_id], account.key, block, hints.get(account.key, frozenset())
+                partial(
+                    read_with_truth,
+                    sample.states[account.key.deployment_id],
+                    account.key,
+                    block,
+                    hints.get(account.key, frozenset()),
                 ),
             )
             for account in sample.accounts
         ]
         read = await self._sources.reader.read_all(plans, block)
-        priced = {name: state.at(block.timestamp, block.number) for name, state in sample.states.items()}
         return [
-            compare(account, sample.states[account.key.deployment_id], priced[account.key.deployment_id], found)
+            self._ask(account.key.deployment_id, partial(_compare_at, block, account, sample.states, found))
+            or Compared(unreadable=True)
             for account, found in zip(sample.accounts, read, strict=True)
         ]
+
+    def _ask(self, name: str, ask: Callable[[], T]) -> T | None:
+        """What a deployment's adapter answers; None, and its accounts are not checked, if it fails."""
+        answer = asked(name, ask)
+        if isinstance(answer, Refusal):
+            chain = self._sources.metrics.chain
+            log.error("chain=%s audit deployment=%s its adapter failed", chain, name, exc_info=answer.reason)
+            return None
+        return answer
 
     async def _keep(
         self, cursor: StoredBlock, sample: Sample, compared: Sequence[Compared], hints: Hints, lock: AdvisoryLock
@@ -198,7 +219,7 @@ def choose_accounts(
         groups.setdefault(account.key.deployment_id, []).append(account)
     for name, group in groups.items():
         random.shuffle(group)
-        nearest = {a.key: _nearness(priced[name].health(a)) for a in group}
+        nearest = {a.key: _nearness(asked(name, partial(priced[name].health, a))) for a in group}
         # taken from the end: alternately the nearest and whichever comes
         group.sort(key=lambda a: nearest[a.key], reverse=True)
     names = sorted(groups)
@@ -212,6 +233,16 @@ def choose_accounts(
                 chosen.append(groups[name].pop(place))
         turn += 1
     return chosen
+
+
+def _compare_at(
+    block: BlockRef,
+    account: AccountSnapshot,
+    states: Mapping[str, DeploymentState],
+    read: tuple[AccountState, Truth | None] | Refusal,
+) -> Compared:
+    state = states[account.key.deployment_id]
+    return compare(account, state, state.at(block.timestamp, block.number), read)
 
 
 def count(compared: Mapping[AccountKey, Compared]) -> list[AuditCount]:
@@ -235,6 +266,8 @@ def count(compared: Mapping[AccountKey, Compared]) -> list[AuditCount]:
     return counts
 
 
-def _nearness(health: Health) -> int:
+def _nearness(health: Health | Refusal) -> int:
     """Smaller is nearer to liquidation, or further beyond."""
-    return _BEYOND if health.health_factor_wad is None else health.health_factor_wad
+    if isinstance(health, Refusal) or health.health_factor_wad is None:
+        return _BEYOND
+    return health.health_factor_wad

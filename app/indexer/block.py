@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from app.chain.faults import BlockGone
 from app.chain.reader import Header
 from app.domain.account import AccountKey, AccountState, Unreadable
 from app.domain.batch import BlockBatch, DueAccount
-from app.domain.chain import BlockRef, Log, ReadPlan
+from app.domain.chain import EMPTY_FILTER, BlockRef, Log, ReadPlan
 from app.errors import Refused
+from app.indexer.aside import is_tried, set_aside
 from app.indexer.calibrate import calibrate, choose_sample, wants_calibration
-from app.indexer.harvest import Followed, Harvest, Sources, new_markets, new_records
+from app.indexer.found import Found
+from app.indexer.harvest import Followed, Harvest, Sources, Stock, take_stock
 from app.indexer.lookups import load_borrowers, load_continued, load_hints
 from app.indexer.ranges import LogRanges
 from app.indexer.refusal import Refusal, guarded
-from app.indexer.rhythm import passed_multiple, passed_retry
-from app.indexer.touches import Touches, merged_filter
+from app.indexer.rhythm import passed_multiple
+from app.indexer.touches import Touches, merged
+from app.indexer.wanted import Wanted
 from app.protocols.base import DeploymentState
 from app.store.blocks import StoredBlock
-from app.store.deployments import DeploymentTrouble
-from app.store.scans import load_due
 
 
 async def index_block(
@@ -32,8 +34,9 @@ async def index_block(
     The logs of all blocks after the cursor are searched; state is read at `target` alone. With `jump` the gap is
     too long to search at once: its logs are left to scans and everything is read in full.
 
-    A deployment that refuses to be read is set aside: nothing of it is in the harvest, and it is tried again at coming
-    blocks. When it is read again, the logs since it was set aside are searched with that block, or left to a scan.
+    A deployment that refuses to be read, or whose adapter fails, is set aside: nothing of it is in the harvest, and it
+    is tried again at coming blocks. When it is read again, the logs since it was set aside are searched with that
+    block, or left to a scan.
 
     Raises:
         Retryable: nothing is known of the block; ask again from the start.
@@ -48,6 +51,7 @@ async def index_block(
         await work.read_states_and_accounts()
     with sources.metrics.phase("rules"):
         await work.compare_rules()
+    work.take_stock()
     await work.require_canonical()
     return work.harvest()
 
@@ -68,22 +72,17 @@ class _BlockWork:
         self._followed = followed
         self._below: BlockRef | None = None if jump or cursor is None else cursor.ref
         """The stored block whose successors' logs are searched here; None when scans have to."""
-        self._tried = {one.deployment.id: one for one in followed if self._is_tried(one)}
+        stood, step = cursor.ref if cursor is not None else None, sources.options.refresh_blocks
+        self._stood: BlockRef | None = stood
+        self._tried = {one.deployment.id: one for one in followed if is_tried(one, stood, target.block, step)}
         """What is read at this block: everything that is not set aside, or is to be tried again."""
         at_once = sources.options.search_at_once_blocks
-        self._ranges = LogRanges(target.block, cursor.ref if cursor else None, jump, at_once, self._tried)
+        self._ranges = LogRanges(target.block, stood, jump, at_once, self._tried)
         self._before = {name: one.state for name, one in self._tried.items() if one.state is not None}
-        self._now: dict[str, DeploymentState] = {}
-        """States as of this block, as far as read."""
-        self._refused: dict[str, str] = {}
-        """Why deployments could not be read at this block."""
+        self._found = Found(target.block)
         self._touches: dict[str, Touches] = {name: Touches() for name in self._before}
-        self._accounts: list[AccountState] = []
-        self._markets: dict[AccountKey, frozenset[str]] = {}
-        """Markets each account being read is known to have held or touched."""
-        self._room = self._options.due_per_block
-        """Accounts that may still be read besides those that have to be."""
-        self._later: list[AccountKey] = []
+        self._wanted = Wanted(sources, target.block, stood, self._tried)
+        self._stock: dict[str, Stock] = {}
 
     async def read_logs(self) -> None:
         """Who was touched since the cursor. For what was set aside that waits until it is known to be readable."""
@@ -97,18 +96,20 @@ class _BlockWork:
         """
         plans: list[ReadPlan[DeploymentState | Refusal]] = []
         for name, one in self._tried.items():
+            if name in self._found.refused:
+                continue
             if one.state is None:
-                plans.append(guarded(name, one.adapter.read_state(one.deployment)))
+                plans.append(guarded(name, partial(one.adapter.read_state, one.deployment)))
             elif self._wants_full(one):
-                plans.append(guarded(name, one.state.read_next(full=True)))
-        self._take(await self._reader.read_all(plans, self._block))
-        read_again = {name: self._before[name] for name in self._now if name in self._before}
+                plans.append(guarded(name, partial(one.state.read_next, full=True)))
+        self._found.take(await self._reader.read_all(plans, self._block))
+        read_again = {name: self._before[name] for name in self._found.states if name in self._before}
         await self._search({name: state for name, state in read_again.items() if self._tried[name].trouble})
         await self._search(
             {
-                name: self._now[name]
+                name: self._found.states[name]
                 for name, old in read_again.items()
-                if self._now[name].log_filter() != old.log_filter()
+                if self._found.listens_otherwise(name, old)
             }
         )
 
@@ -117,41 +118,35 @@ class _BlockWork:
 
         Accounts that this shows may have changed without a log follow in a second set.
         """
-        await self._gather_accounts()
+        await self._wanted.gather({name: self._touches[name].accounts for name, _ in self._standing()})
         await self._read_expected_markets()
         plans: list[ReadPlan[DeploymentState | AccountState | Refusal]] = [
-            guarded(name, state.read_next(full=False)) for name, state in self._standing() if name not in self._now
+            guarded(name, partial(state.read_next, full=False))
+            for name, state in self._standing()
+            if name not in self._found.states
         ]
-        self._take(await self._reader.read_all([*plans, *self._account_plans(self._markets)], self._block))
-        if suspects := self._suspects():
-            self._markets |= await load_hints(self._database, dict.fromkeys(suspects, frozenset()))
-            self._take(await self._reader.read_all(list(self._account_plans(suspects)), self._block))
-        for name in self._refused:
-            self._now.pop(name, None)
-        self._accounts = [account for account in self._accounts if account.key.deployment_id in self._now]
-        self._accounts = await load_continued(self._database, self._now, self._accounts)
+        self._found.take(await self._reader.read_all([*plans, *self._account_plans(self._wanted.markets)], self._block))
+        if suspects := await self._wanted.add_suspects(self._changed_unseen()):
+            self._found.take(await self._reader.read_all(list(self._account_plans(suspects)), self._block))
+        self._found.drop_refused()
+        continued = await load_continued(self._database, self._found.states, self._found.accounts)
+        self._found.accounts = []
+        self._found.take(continued)
 
     async def compare_rules(self) -> None:
         """Where a deployment's rounding rules are new or little tested, compare them with its contract."""
-        for name, state in self._now.items():
-            just_read = [account for account in self._accounts if account.key.deployment_id == name]
-            touched = self._touches.get(name)
-            rules_touched = self._is_unwatched(name) or (touched is not None and touched.rules)
-            rhythm = self._passed(self._options.calibrate_blocks)
-            wanted = self._options.calibration_accounts
-            if not wants_calibration(
-                state, rules_touched=rules_touched, passed_rhythm=rhythm, just_read=just_read, wanted=wanted
-            ):
-                continue
-            borrowers = just_read
-            if self._cursor is not None and name in self._before:
-                borrowers = just_read + await load_borrowers(self._database, name, self._cursor, just_read)
-            sample = choose_sample(borrowers, wanted)
-            if rules_touched or len(sample) > (state.confirmed_samples or 0):
-                hints = await load_hints(self._database, {key: self._markets.get(key, frozenset()) for key in sample})
-                self._now[name] = await calibrate(
-                    self._reader, self._block, state, list(hints.items()), rules_touched=rules_touched
-                )
+        self._found.drop_refused()
+        for name, state in list(self._found.states.items()):
+            await self._compare_rules_of(name, state)
+
+    def take_stock(self) -> None:
+        """What all that was read adds to what is stored. The last that adapters are asked."""
+        self._found.drop_refused()
+        for name, state in self._found.states.items():
+            unlogged, read = self._tried[name].unlogged, self._found.accounts_of(name)
+            add = partial(take_stock, self._before.get(name), state, unlogged, read, self._sources.round_blocks)
+            self._stock[name] = self._found.ask(name, add, Stock())
+        self._found.drop_refused()
 
     async def require_canonical(self) -> None:
         """Logs of a range are asked for by number: both its ends must still stand after everything was read.
@@ -159,7 +154,7 @@ class _BlockWork:
         Raises:
             BlockGone: one does not.
         """
-        if self._below is None or not self._ranges.are_by_number(self._now.keys() & self._before.keys()):
+        if self._below is None or not self._ranges.are_by_number(self._found.states.keys() & self._before.keys()):
             return
         for end in (self._below, self._block):
             header = await self._reader.fetch_header(end.number)
@@ -172,42 +167,54 @@ class _BlockWork:
         Raises:
             Refused: no deployment could be read, and none ever was.
         """
-        if self._refused and all(one.state is None and one.deployment.id not in self._now for one in self._followed):
-            raise Refused("; ".join(self._refused.values()))
-        followed = tuple(self._renewed(one) for one in self._followed)
+        found = self._found
+        never_read = all(one.state is None and not one.is_unrestorable for one in self._followed)
+        if never_read and found.refused and not found.states and not found.faulty:
+            raise Refused("; ".join(found.refused.values()))
+        stock = [self._stock[name] for name in found.states]
         return Harvest(
             batch=BlockBatch(
                 block=self._block,
-                markets=tuple(m for name, now in self._now.items() for m in new_markets(self._before.get(name), now)),
-                records=tuple(r for name, now in self._now.items() for r in new_records(self._before.get(name), now)),
-                accounts=tuple(self._accounts),
+                markets=tuple(market for each in stock for market in each.markets),
+                records=tuple(record for each in stock for record in each.records),
+                accounts=tuple(found.accounts),
             ),
-            followed=followed,
-            troubles=tuple(
-                (now.deployment.id, now.trouble)
-                for before, now in zip(self._followed, followed, strict=True)
-                if now.trouble != before.trouble
-            ),
-            scans=tuple(self._ranges.left(self._now)),
+            followed=tuple(self._renewed(one) for one in self._followed),
+            scans=tuple(self._ranges.left(found.states)),
             unreadable=tuple(
-                DueAccount(account.key, self._markets[account.key])
-                for account in self._accounts
+                DueAccount(account.key, self._wanted.markets[account.key])
+                for account in found.accounts
                 if isinstance(account, Unreadable)
             ),
-            later=tuple(DueAccount(key, frozenset()) for key in self._later if key.deployment_id in self._now),
+            later=tuple(DueAccount(key, frozenset()) for key in self._wanted.later_of(found.states)),
         )
+
+    async def _compare_rules_of(self, name: str, state: DeploymentState) -> None:
+        just_read = self._found.accounts_of(name)
+        confirmed = self._found.ask(name, lambda: state.confirmed_samples, None)
+        touched = self._touches.get(name)
+        rules_touched = self._is_unwatched(name) or (touched is not None and touched.rules)
+        rhythm, wanted = self._passed(self._options.calibrate_blocks), self._options.calibration_accounts
+        if not wants_calibration(
+            confirmed, rules_touched=rules_touched, passed_rhythm=rhythm, just_read=just_read, wanted=wanted
+        ):
+            return
+        borrowers = just_read
+        if self._cursor is not None and name in self._before:
+            borrowers = just_read + await load_borrowers(self._database, name, self._cursor, just_read)
+        sample = choose_sample(borrowers, wanted)
+        if rules_touched or len(sample) > (confirmed or 0):
+            known = {key: self._wanted.markets.get(key, frozenset()) for key in sample}
+            hints = list((await load_hints(self._database, known)).items())
+            compared = await calibrate(self._reader, self._block, state, hints, rules_touched=rules_touched)
+            self._found.take([compared])
 
     # -- which deployments
 
-    def _is_tried(self, one: Followed) -> bool:
-        if one.trouble is None or self._cursor is None:
-            return True
-        before, step = self._cursor.ref.number, self._options.refresh_blocks
-        return passed_retry(one.trouble.since_block, before, self._block.number, step)
-
     def _standing(self) -> list[tuple[str, DeploymentState]]:
         """Deployments read before and not refused so far, each with its newest state."""
-        return [(n, self._now.get(n, state)) for n, state in self._before.items() if n not in self._refused]
+        states, refused = self._found.states, self._found.refused
+        return [(name, states.get(name, state)) for name, state in self._before.items() if name not in refused]
 
     def _wants_full(self, one: Followed) -> bool:
         touches = self._touches[one.deployment.id]
@@ -229,94 +236,58 @@ class _BlockWork:
     def _renewed(self, one: Followed) -> Followed:
         """The deployment as this block leaves it."""
         name = one.deployment.id
-        if name in self._refused:
-            missed = self._cursor.ref.number + 1 if self._cursor is not None else self._block.number
-            since = one.trouble.since_block if one.trouble is not None else missed
-            return replace(one, trouble=DeploymentTrouble(self._refused[name], since))
-        if name not in self._now:
+        if name in self._found.refused:
+            return set_aside(one, self._found.refused[name], self._stood, self._block)
+        if name not in self._found.states:
             return one
-        read = [account for account in self._accounts if account.key.deployment_id == name]
-        unlogged = one.unlogged.renewed(self._now[name], read, self._sources.round_blocks)
-        return replace(one, state=self._now[name], trouble=None, unlogged=unlogged)
+        return replace(one, state=self._found.states[name], trouble=None, unlogged=self._stock[name].unlogged)
 
     # -- logs
 
     async def _search(self, states: Mapping[str, DeploymentState]) -> None:
         """Note whom the logs not searched yet touched, as these states understand them."""
         for first, names in self._ranges.together(states).items():
-            log_filter = merged_filter(states[name] for name in names)
+            filters = {name: self._found.ask(name, states[name].log_filter, EMPTY_FILTER) for name in names}
+            log_filter = merged(filters.values())
             logs: Sequence[Log]
             if first == self._block.number:
                 logs = await self._reader.fetch_block_logs(self._target, log_filter)
             else:
                 logs = await self._reader.fetch_logs(log_filter, first, self._block.number)
             for name in names:
-                self._touches[name].add(states[name], logs)
+                touches = self._touches[name]
+                self._found.ask(name, partial(touches.add, states[name], logs), touches)
 
     # -- accounts
 
-    async def _gather_accounts(self) -> None:
-        """Accounts to read: those touched, those that move by themselves, and a bounded number besides: those due from
-        scans or failed reads, and those whose turn it is in the slow round."""
-        standing = [name for name, _ in self._standing()]
-        async with self._database.read() as session:
-            due = await load_due(session, self._reader.chain_id, self._room, standing)
-        wanted = {key: frozenset(found) for name in standing for key, found in self._touches[name].accounts.items()}
-        for one in due:
-            wanted[one.key] = wanted.get(one.key, frozenset()) | one.markets
-        self._room -= len(due)
-        for name in standing:
-            wanted |= {key: frozenset() for key in self._tried[name].unlogged.moving if key not in wanted}
-        for key in self._within_room(self._in_turn(standing), wanted):
-            wanted[key] = frozenset()
-        self._markets = await load_hints(self._database, wanted)
-
-    def _in_turn(self, names: Iterable[str]) -> Iterable[AccountKey]:
-        before = self._cursor.ref.number if self._cursor is not None else self._block.number
-        for name in names:
-            yield from self._tried[name].unlogged.in_turn(before, self._block.number, self._sources.round_blocks)
-
-    def _suspects(self) -> list[AccountKey]:
-        """Accounts of deployments whose new state says that some may have changed without a log."""
-        keys: list[AccountKey] = []
-        for name, state in self._now.items():
-            if name in self._refused or name not in self._before or not state.accounts_change_unseen:
+    def _changed_unseen(self) -> list[str]:
+        """Deployments whose new state says that some of their accounts may have changed without a log."""
+        names = []
+        for name, state in self._found.states.items():
+            if name in self._found.refused or name not in self._before or not state.accounts_change_unseen:
                 continue
             in_order = self._is_one_step() and not self._is_unwatched(name)
             logs = self._touches[name].logs if in_order else None
-            if state.may_have_changed_unseen(self._before[name], logs=logs):
-                keys += sorted(self._tried[name].unlogged.suspects)
-        return self._within_room(keys, self._markets)
-
-    def _within_room(self, keys: Iterable[AccountKey], taken: Mapping[AccountKey, frozenset[str]]) -> list[AccountKey]:
-        """As many of the keys not taken yet as this block may still read; the others are noted for later."""
-        fresh = [key for key in keys if key not in taken]
-        now, later = fresh[: self._room], fresh[self._room :]
-        self._room -= len(now)
-        self._later += later
-        return now
+            if self._found.ask(name, partial(state.may_have_changed_unseen, self._before[name], logs=logs), False):
+                names.append(name)
+        return names
 
     def _account_plans(self, keys: Iterable[AccountKey]) -> Iterable[ReadPlan[AccountState | Refusal]]:
         for key in keys:
             name = key.deployment_id
-            state = self._now.get(name) or self._before[name]
-            yield guarded(name, state.read_account(key, self._block.number, self._markets[key]))
-
-    def _take(self, values: Iterable[DeploymentState | AccountState | Refusal]) -> None:
-        for value in values:
-            if isinstance(value, Refusal):
-                self._refused[value.deployment_id] = value.text
-            elif isinstance(value, DeploymentState):
-                self._now[value.deployment.id] = value
-            else:
-                self._accounts.append(value)
+            state = self._found.states.get(name) or self._before[name]
+            if name not in self._found.refused:
+                markets = self._wanted.markets[key]
+                yield guarded(name, partial(state.read_account, key, self._block.number, markets))
 
     async def _read_expected_markets(self) -> None:
         """States that lack what the accounts about to be read need are read again, with it, before them."""
         plans: list[ReadPlan[DeploymentState | Refusal]] = []
-        for name, state in [*self._standing(), *((n, s) for n, s in self._now.items() if n not in self._before)]:
-            told = state.expecting(key for key in self._markets if key.deployment_id == name)
+        new = [(name, state) for name, state in self._found.states.items() if name not in self._before]
+        for name, state in [*self._standing(), *new]:
+            keys = [key for key in self._wanted.markets if key.deployment_id == name]
+            told = self._found.ask(name, partial(state.expecting, keys), state)
             if told is not state:
-                plans.append(guarded(name, told.read_next(full=False)))
+                plans.append(guarded(name, partial(told.read_next, full=False)))
         if plans:
-            self._take(await self._reader.read_all(plans, self._block))
+            self._found.take(await self._reader.read_all(plans, self._block))

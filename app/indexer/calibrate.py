@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from app.chain.reader import ChainReader
 from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.domain.chain import BlockRef, ReadPlan
-from app.indexer.refusal import Refusal, guarded
+from app.indexer.refusal import Refusal, asked, guarded
 from app.protocols.base import DeploymentState, Truth
 from app.protocols.calibration import choose_rules
 
@@ -18,9 +19,9 @@ def has_debt(account: AccountState) -> bool:
 
 
 def wants_calibration(
-    state: DeploymentState, *, rules_touched: bool, passed_rhythm: bool, just_read: Iterable[AccountState], wanted: int
+    confirmed: int | None, *, rules_touched: bool, passed_rhythm: bool, just_read: Iterable[AccountState], wanted: int
 ) -> bool:
-    """Whether to compare the rules at this block.
+    """Whether to compare the rules at this block, `confirmed` on so many accounts.
 
     At once when the contract's code changed and when the first borrowers appear; on the rhythm until they are
     confirmed on `wanted` accounts. It depends on the chain and the stored state only, never on when this process
@@ -28,7 +29,6 @@ def wants_calibration(
     """
     if rules_touched:
         return True
-    confirmed = state.confirmed_samples
     if confirmed is not None and confirmed >= wanted:
         return False
     return passed_rhythm or (not confirmed and any(has_debt(account) for account in just_read))
@@ -49,23 +49,27 @@ async def calibrate(
     sample: Sequence[tuple[AccountKey, frozenset[str]]],
     *,
     rules_touched: bool,
-) -> DeploymentState:
+) -> DeploymentState | Refusal:
     """`state` under the rules that give the contract's own numbers for the sampled accounts at `block`.
 
     The accounts are read anew together with their truths, so that the comparison is about rules and nothing else.
     An account that cannot be read, or whose view reverts, says nothing about rules and is left out. If none is
-    left, what was confirmed stays so, unless the contract's code was changed.
+    left, what was confirmed stays so, unless the contract's code was changed. A fault of the adapter is a refusal.
     """
-    plans = [guarded(key.deployment_id, read_with_truth(state, key, block, markets)) for key, markets in sample]
+    name = state.deployment.id
+    plans = [guarded(name, partial(read_with_truth, state, key, block, markets)) for key, markets in sample]
     usable = []
     for found in await reader.read_all(plans, block):
-        if not isinstance(found, Refusal):
+        if isinstance(found, Refusal):
+            if found.is_fault:
+                return found
+        else:
             account, truth = found
             if isinstance(account, AccountSnapshot) and truth is not None:
                 usable.append((account, truth))
     if not usable and not rules_touched:
         return state
-    return choose_rules(state, usable, block.timestamp, block.number)
+    return asked(name, partial(choose_rules, state, usable, block.timestamp, block.number))
 
 
 def read_with_truth(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.chain.reader import ChainReader
+from app.domain.account import AccountState
 from app.domain.batch import BlockBatch, DueAccount, ScanRange
 from app.domain.market import Deployment, Market, MarketRecord
 from app.indexer.metrics import ChainMetrics
@@ -26,6 +28,8 @@ class Followed:
     trouble: DeploymentTrouble | None = None
     """Why it is set aside: the other deployments of its chain go on without it."""
     unlogged: Unlogged = NOBODY
+    is_unrestorable: bool = False
+    """What is stored of it cannot be made a state of by this code: it stays set aside until it is restored again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +53,34 @@ class Harvest:
     batch: BlockBatch
     followed: tuple[Followed, ...]
     """The deployments as of the batch's block."""
-    troubles: tuple[tuple[str, DeploymentTrouble | None], ...]
-    """Deployments that were set aside, are for another reason than before, or (None) are read again."""
     scans: tuple[ScanRange, ...]
     """Blocks whose logs are left to search, because the harvest does not continue what is stored below."""
     unreadable: tuple[DueAccount, ...]
     """Accounts to be read again, with the markets that reading must not forget."""
     later: tuple[DueAccount, ...]
     """Accounts that may have changed and did not find room: to be read from the next block on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What a block brings of one deployment, its accounts aside."""
+
+    markets: Sequence[Market] = ()
+    """Markets that are new or described otherwise."""
+    records: Sequence[MarketRecord] = ()
+    """Records whose values differ."""
+    unlogged: Unlogged = NOBODY
+
+
+def take_stock(
+    before: DeploymentState | None,
+    now: DeploymentState,
+    unlogged: Unlogged,
+    read: Sequence[AccountState],
+    round_blocks: int,
+) -> Stock:
+    """What a deployment's state and the accounts just read add to its state before and to `unlogged`."""
+    return Stock(new_markets(before, now), new_records(before, now), unlogged.renewed(now, read, round_blocks))
 
 
 def new_markets(before: DeploymentState | None, now: DeploymentState) -> list[Market]:

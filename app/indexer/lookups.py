@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.indexer.calibrate import has_debt
+from app.indexer.refusal import Refusal, asked
 from app.protocols.base import DeploymentState
 from app.store.accounts import load_accounts, load_known_markets, load_newest
 from app.store.blocks import StoredBlock
@@ -24,8 +26,9 @@ async def load_hints(database: Database, noted: Hints) -> dict[AccountKey, froze
 
 async def load_continued(
     database: Database, states: Mapping[str, DeploymentState], accounts: Sequence[AccountState]
-) -> list[AccountState]:
-    """The accounts just read; with what their stored states know better, where their protocol asks for that."""
+) -> list[AccountState | Refusal]:
+    """The accounts just read; with what their stored states know better, where their protocol asks for that. What
+    an adapter fails at becomes a refusal."""
     keys = [
         account.key
         for account in accounts
@@ -35,12 +38,14 @@ async def load_continued(
         return list(accounts)
     async with database.read() as session:
         before = await load_newest(session, keys)
-    return [
-        states[account.key.deployment_id].continued(before[account.key], account)
-        if isinstance(account, AccountSnapshot) and account.key in before
-        else account
-        for account in accounts
-    ]
+    continued: list[AccountState | Refusal] = []
+    for account in accounts:
+        if isinstance(account, AccountSnapshot) and account.key in before:
+            name = account.key.deployment_id
+            continued.append(asked(name, partial(states[name].continued, before[account.key], account)))
+        else:
+            continued.append(account)
+    return continued
 
 
 async def load_borrowers(

@@ -11,15 +11,16 @@ from typing import assert_never
 from app.chain.faults import BlockGone, NotThereYet, Pruned
 from app.chain.reader import ChainReader, Header
 from app.chain.reorg import Behind, Forked, Gap, Next, Same, TooDeep, locate
-from app.domain.account import Unreadable
 from app.domain.chain import BlockRef
 from app.domain.market import Deployment
 from app.domain.specs import ChainSpec
 from app.errors import Fatal, Refused, Retryable, WaterlineError
+from app.indexer.aside import cannot_be_read
 from app.indexer.between import BetweenBlocks
 from app.indexer.block import index_block
 from app.indexer.feed import FeedEnded, HeadFeed
-from app.indexer.harvest import Harvest, Sources
+from app.indexer.harvest import Sources
+from app.indexer.journal import Journal
 from app.indexer.metrics import ChainMetrics, IndexerMetrics
 from app.indexer.options import IndexerOptions
 from app.indexer.rhythm import next_multiple
@@ -87,6 +88,7 @@ class Indexer:
             retry_unreadable_blocks=self._options.retry_unreadable_blocks,
             round_blocks=round_blocks,
         )
+        self._journal = Journal(spec, self._families)
         self._scan = LogScan(self._sources, on_scan)
         self._between = BetweenBlocks(self._sources, spec)
         self._status = StatusRow(reader, database, self._options)
@@ -221,10 +223,10 @@ class Indexer:
         started = time.perf_counter()
         harvest = await index_block(self._sources, target, self._stored.cursor, self._stored.followed, jump=jump)
         with self._metrics.phase("commit"):
-            await self._stored.commit(harvest, lock)
+            troubles = await self._stored.commit(harvest, lock)
         if harvest.scans:
             self._scanned, self._missed = False, True
-        self._note(harvest, head.block, time.perf_counter() - started)
+        self._journal.note(harvest, troubles, head.block, time.perf_counter() - started)
 
     async def _follow_fork(self, ancestor: BlockRef | None, lock: AdvisoryLock) -> None:
         """Forget the blocks the chain has replaced."""
@@ -245,9 +247,8 @@ class Indexer:
     async def _doubt(self) -> str | None:
         """What makes stored accounts doubtful although the head is followed: a long gap not made up for yet, or no
         deployment that can be read. (Where others can, those that cannot be read say so themselves.)"""
-        troubles = [one.trouble.text for one in self._stored.followed if one.trouble is not None]
-        if troubles and len(troubles) == len(self._stored.followed):
-            return f"no deployment can be read: {'; '.join(troubles)}"
+        if reason := cannot_be_read(self._stored.followed):
+            return reason
         if not self._missed:
             return None
         async with self._database.read() as session:
@@ -275,31 +276,3 @@ class Indexer:
             await self._status.write(trouble)
         except WaterlineError as failure:
             log.warning("chain=%s status_row=%r", self._spec.name, str(failure))
-
-    def _note(self, harvest: Harvest, head: BlockRef, seconds: float) -> None:
-        """Count and log one committed block."""
-        block, families, chain = harvest.batch.block, self._families, self._metrics.chain
-        behind = max(0, head.number - block.number)
-        families.last_indexed_block.labels(chain).set(block.number)
-        families.blocks_behind.labels(chain).set(behind)
-        families.blocks_indexed.labels(chain).inc()
-        families.block_index_seconds.labels(chain).observe(seconds)
-        families.deployments_set_aside.labels(chain).set(sum(one.trouble is not None for one in harvest.followed))
-        for name, trouble in harvest.troubles:
-            said = f"set aside since={trouble.since_block} trouble={trouble.text!r}" if trouble else "read again"
-            log.warning("chain=%s block=%d deployment=%s %s", self._spec.name, block.number, name, said)
-        protocols = {one.deployment.id: one.deployment.protocol for one in harvest.followed}
-        for account in harvest.batch.accounts:
-            protocol = protocols[account.key.deployment_id]
-            families.accounts_read.labels(chain, protocol).inc()
-            if isinstance(account, Unreadable):
-                families.accounts_unreadable.labels(chain, protocol).inc()
-        log.info(
-            "chain=%s block=%d behind=%d accounts=%d records=%d ms=%.0f",
-            self._spec.name,
-            block.number,
-            behind,
-            len(harvest.batch.accounts),
-            len(harvest.batch.records),
-            seconds * 1000,
-        )

@@ -1,12 +1,13 @@
-"""A deployment whose contracts are not what they should be, told apart from a node that does not answer."""
+"""An adapter that will not go on with one deployment, told apart from a node that does not answer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from app.domain.chain import ReadPlan
-from app.errors import Fatal, Refused
+from app.domain.chain import CallResult, ReadPlan
+from app.errors import WaterlineError
 
 T = TypeVar("T")
 
@@ -16,16 +17,51 @@ _LONGEST = 500
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A plan's end when its adapter would not go on: this one deployment cannot be read."""
+    """What an adapter's code ended with instead of an answer: this one deployment cannot be read."""
 
     deployment_id: str
     text: str
-    """The adapter's own words. Plans know no URL, so neither does this."""
+    """The adapter's own words, or the class of its fault. Adapters know no URL, so neither does this."""
+    reason: Exception = field(compare=False)
+    """What was raised, for the log."""
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the adapter did not refuse on purpose: a defect of its code."""
+        return not isinstance(self.reason, WaterlineError)
 
 
-def guarded(deployment_id: str, plan: ReadPlan[T]) -> ReadPlan[T | Refusal]:
-    """`plan`, with what it raises about its deployment as its value. What its driver raises is not caught."""
+def guarded(deployment_id: str, make: Callable[[], ReadPlan[T]]) -> ReadPlan[T | Refusal]:
+    """The plan that `make` makes, with what it raises as its value. What its driver raises is not caught."""
     try:
-        return (yield from plan)
-    except (Fatal, Refused) as reason:
-        return Refusal(deployment_id, str(reason).replace("\0", "")[:_LONGEST])
+        plan = make()
+    except Exception as reason:
+        return refusal(deployment_id, reason)
+    answers: Sequence[CallResult] | None = None
+    try:
+        while True:
+            try:
+                calls = next(plan) if answers is None else plan.send(answers)
+            except StopIteration as end:
+                value: T = end.value
+                return value
+            except Exception as reason:
+                return refusal(deployment_id, reason)
+            answers = yield calls
+    finally:
+        plan.close()
+
+
+def asked(deployment_id: str, ask: Callable[[], T]) -> T | Refusal:
+    """What an adapter's code answers, with what it raises as a value."""
+    try:
+        return ask()
+    except Exception as reason:
+        return refusal(deployment_id, reason)
+
+
+def refusal(deployment_id: str, reason: Exception) -> Refusal:
+    """What an adapter raised. Of a defect only the class is told: its message may hold anything."""
+    if isinstance(reason, WaterlineError):
+        return Refusal(deployment_id, str(reason).replace("\0", "")[:_LONGEST], reason)
+    return Refusal(deployment_id, f"a fault in its adapter's code: {type(reason).__name__}", reason)

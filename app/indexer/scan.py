@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from app.chain.faults import BlockGone
 from app.domain.batch import DueAccount, ScanRange
 from app.domain.chain import BlockRef
 from app.errors import Retryable
 from app.indexer.harvest import Followed, Sources
-from app.indexer.touches import Touches, merged_filter
+from app.indexer.refusal import Refusal, asked
+from app.indexer.touches import Touches, merged
 from app.protocols.base import DeploymentState
 from app.store.blocks import load_block
 from app.store.locks import AdvisoryLock
 from app.store.scans import advance_scan, load_scans, queue_due
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,8 @@ class LogScan:
         self._size = sources.options.scan_first_blocks
         self._done = 0
         self._found = 0
+        self._failing: set[str] = set()
+        """Deployments whose adapter failed at an old log: their ranges stay as they are until the next start."""
 
     async def search_once(self, followed: Sequence[Followed], cursor: BlockRef, lock: AdvisoryLock) -> bool:
         """Search one range of old logs and queue the accounts found; whether there was anything to search.
@@ -61,7 +68,7 @@ class LogScan:
         states = {one.deployment.id: one.state for one in followed if one.state is not None}
         async with self._database.read() as session:
             planned = await load_scans(session, self._reader.chain_id, _MOST_SCANS)
-        pending = [scan for scan in planned if scan.deployment_id in states]
+        pending = [scan for scan in planned if scan.deployment_id in states.keys() - self._failing]
         window = next_window(pending, self._size)
         if window is None:
             return False
@@ -75,7 +82,7 @@ class LogScan:
         async with self._database.write() as session:
             # an account may have been read already, but below these blocks: only then must it be read again
             stood_below = await load_block(session, self._reader.chain_id, window.to_block) is not None
-            for scan in window.scans:
+            for scan in (scan for scan in window.scans if scan.deployment_id in found):
                 await advance_scan(session, scan, window.to_block + 1, found[scan.deployment_id])
                 if stood_below:
                     await queue_due(session, found[scan.deployment_id])
@@ -88,16 +95,25 @@ class LogScan:
     async def _search(
         self, window: Window, states: dict[str, DeploymentState], cursor: BlockRef
     ) -> dict[str, list[DueAccount]]:
-        """Accounts that logs of the window's blocks touched, by deployment."""
+        """Accounts that logs of the window's blocks touched, by deployment; without those whose adapter failed."""
         searched = {scan.deployment_id: states[scan.deployment_id] for scan in window.scans}
-        logs = await self._reader.fetch_logs(merged_filter(searched.values()), window.from_block, window.to_block)
+        asked_for = {name: asked(name, state.log_filter) for name, state in searched.items()}
+        filters = {name: each for name, each in asked_for.items() if not isinstance(each, Refusal)}
+        logs = await self._reader.fetch_logs(merged(filters.values()), window.from_block, window.to_block)
         header = await self._reader.fetch_header(cursor.number)
         if header is None or header.block.hash != cursor.hash:
             raise BlockGone(f"block {cursor.number} was replaced while logs below it were searched")
-        return {
-            name: [DueAccount(key, frozenset(markets)) for key, markets in Touches().add(state, logs).accounts.items()]
-            for name, state in searched.items()
-        }
+        found = {}
+        for name, log_filter in asked_for.items():
+            add = partial(Touches().add, searched[name], logs)
+            touches = log_filter if isinstance(log_filter, Refusal) else asked(name, add)
+            if isinstance(touches, Refusal):
+                where = (cursor.chain_id, name, window.from_block, window.to_block)
+                log.error("chain_id=%d deployment=%s old logs from=%d to=%d", *where, exc_info=touches.reason)
+                self._failing.add(name)
+            else:
+                found[name] = [DueAccount(key, frozenset(markets)) for key, markets in touches.accounts.items()]
+        return found
 
     def _pace(self, window: Window, seconds: float) -> None:
         """Grow or shrink the next range towards the time a search may take."""

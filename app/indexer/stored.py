@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from app.domain.chain import BlockRef
 from app.domain.market import Deployment
 from app.domain.specs import ChainSpec
 from app.errors import Retryable
+from app.indexer.aside import troubles_after
 from app.indexer.harvest import Followed, Harvest
+from app.indexer.refusal import Refusal, asked
 from app.indexer.unlogged import NOBODY, is_watched
-from app.protocols.base import Adapter, DeploymentState
+from app.protocols.base import Adapter
 from app.store.accounts import load_accounts
 from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above, load_head, load_recent
-from app.store.deployments import load_troubles_at, note_trouble
+from app.store.deployments import DeploymentTrouble, load_deployments, load_troubles_at, note_trouble
 from app.store.engine import Database, ReadSession, WriteSession
 from app.store.locks import AdvisoryLock
 from app.store.markets import load_markets, load_records
 from app.store.scans import plan_scan, queue_due
+
+log = logging.getLogger(__name__)
 
 
 class CursorMoved(Retryable):
@@ -51,13 +57,21 @@ class StoredChain:
         """The newest stored block; None before the first."""
         self.followed: tuple[Followed, ...] = ()
         """The deployments, with their states at the cursor."""
+        self._left: frozenset[str] = frozenset()
+        """Deployments of the chain that are in the store and not followed."""
+        self._noted: Mapping[str, DeploymentTrouble] = {}
+        """Those that are not read at the cursor, as the store has it."""
 
     async def restore(self) -> None:
         """Take everything from the store, whatever was believed before."""
         async with self._database.read() as session:
             cursor = await load_head(session, self._spec.chain_id)
-            followed = await self._load_followed(session, cursor)
-        self.cursor, self.followed = cursor, followed
+            limits = {cursor.ref.chain_id: cursor.id} if cursor is not None else {}
+            noted = await load_troubles_at(session, limits)
+            known = await load_deployments(session, self._spec.chain_id)
+            followed = await self._load_followed(session, cursor, noted)
+        self._left = frozenset(one.id for one in known) - {one.id for one in self._deployments}
+        self.cursor, self.followed, self._noted = cursor, followed, noted
 
     async def near(self, head: BlockRef) -> list[BlockRef]:
         """Stored blocks, newest first, enough of them to place `head`; the cursor alone where that is enough."""
@@ -67,13 +81,18 @@ class StoredChain:
             stored = await load_recent(session, self._spec.chain_id, self._spec.finality_depth + 1)
         return [one.ref for one in stored]
 
-    async def commit(self, harvest: Harvest, lock: AdvisoryLock) -> None:
+    async def commit(self, harvest: Harvest, lock: AdvisoryLock) -> Mapping[str, DeploymentTrouble | None]:
         """Store a block's harvest in one transaction, and stand on it.
+
+        Gives the deployments that are not read from this block on, or for another reason than before, or (None) are
+        read again.
 
         Raises:
             Retryable: nothing may be assumed about what was stored: restore.
         """
         await lock.verify()
+        first_block = harvest.batch.block.number if self.cursor is None else self.cursor.ref.number + 1
+        troubles = troubles_after(harvest.followed, self._left, self._noted, first_block)
         async with self._database.write() as session:
             await self._require_cursor(session)
             cursor = await commit_batch(session, harvest.batch, retry_unreadable_after=self._retry_unreadable_blocks)
@@ -82,9 +101,12 @@ class StoredChain:
             await queue_due(session, harvest.later, cursor.ref.number + 1)
             for scan in harvest.scans:
                 await plan_scan(session, scan)
-            for name, trouble in harvest.troubles:
+            for name, trouble in troubles.items():
                 await note_trouble(session, name, cursor.id, trouble)
+        noted = {**self._noted, **troubles}
         self.cursor, self.followed = cursor, harvest.followed
+        self._noted = {name: trouble for name, trouble in noted.items() if trouble is not None}
+        return troubles
 
     async def drop_above(self, ancestor: BlockRef | None, lock: AdvisoryLock) -> int:
         """Forget every block above `ancestor` (all of them if None) and stand on it; how many were forgotten."""
@@ -101,31 +123,53 @@ class StoredChain:
         if head != self.cursor:
             raise CursorMoved(f"chain {self._spec.chain_id}: the store moved under this indexer")
 
-    async def _load_followed(self, session: ReadSession, cursor: StoredBlock | None) -> tuple[Followed, ...]:
-        limits = {cursor.ref.chain_id: cursor.id} if cursor is not None else {}
-        troubles = await load_troubles_at(session, limits)
+    async def _load_followed(
+        self, session: ReadSession, cursor: StoredBlock | None, troubles: Mapping[str, DeploymentTrouble]
+    ) -> tuple[Followed, ...]:
         # reading all accounts of a deployment takes a second or so for ten thousand: not after every failed request
         unmoved = cursor is not None and cursor == self.cursor
-        held = {one.deployment.id: one.unlogged for one in self.followed if unmoved and one.state is not None}
-        followed = []
-        for one in self._deployments:
-            state = await self._load_state(session, one, cursor)
-            unlogged = NOBODY
-            if one.id in held:
-                unlogged = held[one.id]
-            elif state is not None and cursor is not None and is_watched(state):
-                stored = await load_accounts(session, one.id, cursor)
-                unlogged = unlogged.renewed(state, stored, self._round_blocks)
-            followed.append(Followed(one, self._adapter_for(one.protocol), state, troubles.get(one.id), unlogged))
-        return tuple(followed)
+        held = {one.deployment.id: one for one in self.followed if unmoved}
+        return tuple(
+            [
+                await self._load_one(
+                    session,
+                    Followed(one, self._adapter_for(one.protocol), None, troubles.get(one.id)),
+                    held.get(one.id),
+                    cursor,
+                )
+                for one in self._deployments
+            ]
+        )
 
-    async def _load_state(
-        self, session: ReadSession, deployment: Deployment, cursor: StoredBlock | None
-    ) -> DeploymentState | None:
-        if cursor is None:
-            return None
-        records = await load_records(session, deployment.id, cursor)
-        if not records:
-            return None
-        markets = await load_markets(session, deployment.id, cursor)
-        return self._adapter_for(deployment.protocol).restore_state(deployment, markets, records)
+    async def _load_one(
+        self, session: ReadSession, bare: Followed, before: Followed | None, cursor: StoredBlock | None
+    ) -> Followed:
+        """A deployment as stored at `cursor`. `before`: as it was held there until now."""
+        if before is not None and before.is_unrestorable:
+            return before  # the same records and the same code
+        name = bare.deployment.id
+        records = await load_records(session, name, cursor) if cursor is not None else ()
+        if not records or cursor is None:
+            return bare
+        markets = await load_markets(session, name, cursor)
+        state = asked(name, lambda: bare.adapter.restore_state(bare.deployment, markets, records))
+        if isinstance(state, Refusal):
+            return _unrestorable(bare, state, cursor)
+        if before is not None and before.state is not None:
+            return replace(bare, state=state, unlogged=before.unlogged)
+        if not is_watched(state):
+            return replace(bare, state=state)
+        accounts = await load_accounts(session, name, cursor)
+        unlogged = asked(name, lambda: NOBODY.renewed(state, accounts, self._round_blocks))
+        if isinstance(unlogged, Refusal):
+            return _unrestorable(bare, unlogged, cursor)
+        return replace(bare, state=state, unlogged=unlogged)
+
+
+def _unrestorable(bare: Followed, refusal: Refusal, cursor: StoredBlock) -> Followed:
+    """A deployment whose adapter cannot make a state of what is stored: set aside until the indexer starts anew."""
+    name, chain_id, number = bare.deployment.id, cursor.ref.chain_id, cursor.ref.number
+    text = f"what is stored of it cannot be restored: {refusal.text}"
+    log.error("chain_id=%d block=%d deployment=%s %s", chain_id, number, name, text, exc_info=refusal.reason)
+    since = number + 1 if bare.trouble is None else bare.trouble.since_block
+    return replace(bare, trouble=DeploymentTrouble(text, since), is_unrestorable=True)

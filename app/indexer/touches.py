@@ -45,7 +45,12 @@ class Touches:
 
 def merged_filter(states: Iterable[DeploymentState]) -> LogFilter:
     """One filter that lets the logs of all these deployments through."""
-    merged = EMPTY_FILTER
-    for state in states:
-        merged |= state.log_filter()
-    return merged
+    return merged(state.log_filter() for state in states)
+
+
+def merged(filters: Iterable[LogFilter]) -> LogFilter:
+    """One filter that lets through what any of these does."""
+    whole = EMPTY_FILTER
+    for each in filters:
+        whole |= each
+    return whole

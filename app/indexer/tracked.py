@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.domain.batch import DueAccount
@@ -70,7 +71,8 @@ class WalletLookups:
             markets = frozenset(market.code for market in one.state.markets())
             for wallet in wallets:
                 key = AccountKey(one.deployment.id, wallet)
-                plans.append(guarded(key.deployment_id, one.state.read_account(key, cursor.ref.number, markets)))
+                read_account = partial(one.state.read_account, key, cursor.ref.number, markets)
+                plans.append(guarded(key.deployment_id, read_account))
         read = await self._sources.reader.read_all(plans, cursor.ref)
         # a deployment that refuses is about to be set aside, and then says so itself
         return [account for account in read if isinstance(account, AccountState)]

@@ -1,4 +1,4 @@
-"""Deployments: what is followed, and what is set aside because it refuses to be read."""
+"""Deployments: those known, those set aside because they refuse to be read, and those nobody follows any more."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import BigInteger, Integer, Text, any_, bindparam, func, literal_column, or_, select, true
+from sqlalchemy import BigInteger, Boolean, Integer, Text, any_, bindparam, func, literal_column, or_, select, true
 from sqlalchemy import column as named
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
@@ -51,7 +51,7 @@ _moment = func.unnest(
 ).table_valued(named("chain_id", BigInteger), named("limit_id", BigInteger), name="moment")
 _moment = _moment.render_derived()
 _newest_trouble = (
-    select(deployment_troubles.c.trouble, deployment_troubles.c.since_block)
+    select(deployment_troubles.c.trouble, deployment_troubles.c.since_block, deployment_troubles.c.is_followed)
     .where(
         deployment_troubles.c.deployment_id == deployments.c.id,
         deployment_troubles.c.block_id <= _moment.c.limit_id,
@@ -61,19 +61,20 @@ _newest_trouble = (
     .lateral("newest")
 )
 _TROUBLES = Query(
-    select(deployments.c.slug, _newest_trouble.c.trouble, _newest_trouble.c.since_block)
+    select(deployments.c.slug, _newest_trouble.c.trouble, _newest_trouble.c.since_block, _newest_trouble.c.is_followed)
     .select_from(_moment.join(deployments, deployments.c.chain_id == _moment.c.chain_id).join(_newest_trouble, true()))
     .where(_newest_trouble.c.trouble.is_not(None))
     .order_by(deployments.c.slug)
 )
 _NOTE_TROUBLE = Query(
     insert(deployment_troubles).from_select(
-        ["deployment_id", "block_id", "trouble", "since_block"],
+        ["deployment_id", "block_id", "trouble", "since_block", "is_followed"],
         select(
             deployments.c.id,
             bindparam("block_id", type_=BigInteger),
             bindparam("trouble", type_=Text),
             bindparam("since_block", type_=BigInteger),
+            bindparam("is_followed", type_=Boolean),
         ).where(deployments.c.slug == bindparam("slug", type_=Text)),
     )
 )
@@ -81,12 +82,14 @@ _NOTE_TROUBLE = Query(
 
 @dataclass(frozen=True, slots=True)
 class DeploymentTrouble:
-    """Why a deployment is set aside: its contracts do not answer as its protocol. Others of its chain go on."""
+    """Why a deployment is not read. Others of its chain go on."""
 
     text: str
     """In words, without URLs or keys."""
     since_block: int
     """The first block not read for it: what is stored of it and its accounts is of the block before, at best."""
+    is_followed: bool = True
+    """It is set aside: it should be read, but its contracts do not answer as its protocol. False: nobody follows it."""
 
 
 async def register_deployments(session: WriteSession, given: Sequence[Deployment]) -> None:
@@ -138,24 +141,31 @@ async def resolve_deployments(session: ReadSession, slugs: Collection[str]) -> d
 
 
 async def load_troubles(session: ReadSession, chain_ids: Collection[ChainId]) -> dict[str, str]:
-    """Why deployments are set aside at the newest stored blocks of these chains, by deployment id.
+    """Why followed deployments are set aside at the newest stored blocks of these chains, by deployment id.
 
     What is stored of such a deployment and its accounts is not of that block: nothing may be valued with it.
     """
     found = await load_troubles_at(session, dict.fromkeys(chain_ids, NO_LIMIT))
-    return {slug: trouble.text for slug, trouble in found.items()}
+    return {slug: trouble.text for slug, trouble in found.items() if trouble.is_followed}
 
 
 async def load_troubles_at(
     session: ReadSession, block_id_by_chain: Mapping[ChainId, int]
 ) -> dict[str, DeploymentTrouble]:
-    """The deployments that were set aside at the stored block with the given surrogate id of each chain."""
+    """The deployments not read at the stored block with the given surrogate id of each chain: those set aside, and
+    those nobody followed."""
     rows = await session.rows(_TROUBLES, chain_ids=list(block_id_by_chain), limit_ids=list(block_id_by_chain.values()))
-    return {slug: DeploymentTrouble(text, since_block) for slug, text, since_block in rows}
+    return {slug: DeploymentTrouble(text, since_block, followed) for slug, text, since_block, followed in rows}
 
 
 async def note_trouble(session: WriteSession, slug: str, block_id: int, trouble: DeploymentTrouble | None) -> None:
-    """Note, with the block of surrogate id `block_id`, that a deployment is set aside from there on, or (None) is read
+    """Note, with the block of surrogate id `block_id`, that a deployment is not read from there on, or (None) is read
     again. A reorg that drops the block forgets it."""
-    text, since_block = (trouble.text, trouble.since_block) if trouble is not None else (None, None)
-    await session.run(_NOTE_TROUBLE, slug=slug, block_id=block_id, trouble=text, since_block=since_block)
+    await session.run(
+        _NOTE_TROUBLE,
+        slug=slug,
+        block_id=block_id,
+        trouble=None if trouble is None else trouble.text,
+        since_block=None if trouble is None else trouble.since_block,
+        is_followed=trouble is None or trouble.is_followed,
+    )

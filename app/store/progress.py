@@ -44,6 +44,15 @@ _newest = (
     .lateral("newest")
 )
 _HEADS = Query(select(*_newest.c).select_from(_wanted.join(_newest, true())))
+_is_followed = func.coalesce(
+    select(deployment_troubles.c.is_followed)
+    .where(deployment_troubles.c.deployment_id == deployments.c.id)
+    .order_by(deployment_troubles.c.block_id.desc())
+    .limit(literal_column("1", Integer))
+    .scalar_subquery(),
+    true(),
+)
+"""At the newest stored block: what is left to do for one that nobody follows, nobody will do."""
 _pending = (
     select(func.count())
     .where(account_due.c.deployment_id == deployments.c.id, account_due.c.read_at_block_id.is_(None))
@@ -66,9 +75,12 @@ _unsearched = (
 _UNSEARCHED = Query(
     select(deployments.c.chain_id, func.sum(log_scans.c.to_block - log_scans.c.from_block + 1).cast(BigInteger))
     .select_from(log_scans.join(deployments, deployments.c.id == log_scans.c.deployment_id))
+    .where(_is_followed)
     .group_by(deployments.c.chain_id)
 )
-_BACKLOG = Query(select(deployments.c.slug, _pending, _unread, _unsearched).where(deployments.c.chain_id == _CHAIN))
+_BACKLOG = Query(
+    select(deployments.c.slug, _pending, _unread, _unsearched).where(deployments.c.chain_id == _CHAIN, _is_followed)
+)
 
 
 _first_record = (
@@ -81,6 +93,7 @@ _missed_blocks = (
     .select_from(log_scans.join(deployments, deployments.c.id == log_scans.c.deployment_id))
     .where(
         deployments.c.chain_id == _CHAIN,
+        _is_followed,
         log_scans.c.to_block > select(blocks.c.number).where(blocks.c.id == _first_record).scalar_subquery(),
     )
     .scalar_subquery()
@@ -125,7 +138,7 @@ class Missed:
     """Blocks after the first stored one whose logs are still to be searched."""
     accounts: int
     """Accounts stored as they were before, although they changed since, or may have. Without those of deployments
-    that are set aside."""
+    that are set aside or not followed."""
 
     def __bool__(self) -> bool:
         return bool(self.blocks or self.accounts)
@@ -162,12 +175,12 @@ async def load_heads(session: ReadSession, chain_ids: Collection[ChainId]) -> di
 
 
 async def load_unsearched(session: ReadSession) -> dict[ChainId, int]:
-    """Old blocks still to be searched for accounts, of each chain that has any, over its deployments."""
+    """Old blocks still to be searched for accounts, of each chain that has any, over its followed deployments."""
     rows = await session.rows(_UNSEARCHED)
     return {chain_id: unsearched for chain_id, unsearched in rows}  # noqa: C416 - rows are tuples of Any
 
 
 async def load_deployment_backlogs(session: ReadSession, chain_id: ChainId) -> dict[str, DeploymentBacklog]:
-    """The backlog of every deployment of a chain, by deployment id. It counts: not for hot paths."""
+    """The backlog of every deployment of a chain that is followed at its head, by id. It counts: not for hot paths."""
     rows = await session.rows(_BACKLOG, chain_id=chain_id)
     return {slug: DeploymentBacklog(*counts) for slug, *counts in rows}

@@ -126,8 +126,10 @@ deployment_troubles = Table(
     _block(primary_key=True),
     Column("trouble", Text),
     Column("since_block", BigInteger),
+    Column("is_followed", Boolean, nullable=False, server_default=text("true")),
     Index(None, "block_id"),
-    comment="From which block on a deployment is not read, and why; both NULL: from which on it is read again.",
+    comment="From which block on a deployment is not read, and why (or that nobody follows it); trouble NULL: from"
+    " which on it is read again.",
 )
 
 markets = Table(

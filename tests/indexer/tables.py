@@ -35,7 +35,7 @@ _QUERIES = {
             SELECT s.unreadable FROM account_states s WHERE s.account_id = a.id ORDER BY s.block_id DESC LIMIT 1
         ) IS NOT NULL""",
     "deployment_troubles": """
-        SELECT d.slug, b.number, t.trouble, t.since_block FROM deployment_troubles t
+        SELECT d.slug, b.number, t.trouble, t.since_block, t.is_followed FROM deployment_troubles t
         JOIN deployments d ON d.id = t.deployment_id JOIN blocks b ON b.id = t.block_id""",
     "log_scans": """
         SELECT d.slug, t.from_block, t.to_block FROM log_scans t JOIN deployments d ON d.id = t.deployment_id""",

@@ -20,7 +20,9 @@ def account(name: str, *, borrowed: int = 1) -> AccountSnapshot:
 
 
 def wants(state: ToyState, *, rules_touched: bool = False, rhythm: bool = False, read: list[AccountState]) -> bool:
-    return wants_calibration(state, rules_touched=rules_touched, passed_rhythm=rhythm, just_read=read, wanted=20)
+    return wants_calibration(
+        state.confirmed_samples, rules_touched=rules_touched, passed_rhythm=rhythm, just_read=read, wanted=20
+    )
 
 
 @pytest.mark.parametrize(

@@ -245,12 +245,13 @@ def test_only_what_the_plan_itself_raises_is_its_refusal() -> None:
         yield (ContractCall(POOL, b""),)
         raise Refused("wrong" + "!" * 1_000)
 
-    refusing = guarded("x", plan())
+    refusing = guarded("x", plan)
     next(refusing)
     with pytest.raises(StopIteration) as stop:
         refusing.send([])
-    assert stop.value.value == Refusal("x", ("wrong" + "!" * 1_000)[:500])
-    broken = guarded("x", plan())
+    assert stop.value.value == Refusal("x", ("wrong" + "!" * 1_000)[:500], Refused())
+    assert not stop.value.value.is_fault
+    broken = guarded("x", plan)
     next(broken)
     with pytest.raises(ConnectionError):
         broken.throw(ConnectionError("the driver's, not the plan's"))

@@ -34,7 +34,7 @@ _TABLES = {
         LEFT JOIN accounts a ON a.id = p.account_id LEFT JOIN markets m ON m.id = p.market_id
         JOIN blocks b ON b.id = p.block_id""",
     "deployment_troubles": """
-        SELECT d.slug, b.number, t.trouble, t.since_block FROM deployment_troubles t
+        SELECT d.slug, b.number, t.trouble, t.since_block, t.is_followed FROM deployment_troubles t
         JOIN deployments d ON d.id = t.deployment_id JOIN blocks b ON b.id = t.block_id""",
     "log_scans": """
         SELECT d.slug, s.from_block, s.to_block FROM log_scans s

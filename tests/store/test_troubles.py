@@ -53,3 +53,14 @@ async def test_a_reorg_takes_back_what_its_blocks_said(database: Database) -> No
             assert await load_troubles(session, [CHAIN]) == expected
             assert await load_troubles(session, [7]) == {}
             assert await load_troubles(session, []) == {}
+
+
+async def test_one_that_is_not_followed_is_told_apart_and_has_no_trouble(database: Database) -> None:
+    blocks = await four_blocks(database)
+    left = DeploymentTrouble("not followed", 3, is_followed=False)
+    async with database.write() as session:
+        await note_trouble(session, "other", blocks[2].id, left)
+    async with database.read() as session:
+        assert await load_troubles_at(session, {CHAIN: blocks[1].id}) == {SLUG: FIRST}
+        assert await load_troubles_at(session, {CHAIN: blocks[3].id}) == {"other": left}
+        assert await load_troubles(session, [CHAIN]) == {}
