@@ -13,7 +13,7 @@ from app.api.addresses import to_checksum
 from app.api.answers import answer, restarting
 from app.api.deps import ReadContext
 from app.api.freshness import least_fresh
-from app.api.heads import ChainAt, load_directory
+from app.api.heads import ChainAt, load_directory, with_troubles
 from app.api.protocols import protocols_view
 from app.api.schemas import DeploymentsView, DeploymentView, StatusCounts
 from app.api.schemas_protocols import ProtocolsView
@@ -71,8 +71,12 @@ async def load_deployments_view(context: ReadContext, *, chain_id: int | None = 
             backlog = {
                 k: v for chain in directory.chains for k, v in (await load_deployment_backlogs(session, chain)).items()
             }
+        directory = await with_troubles(context, directory)
+        nothing = DeploymentBacklog(0, 0, 0)
         items = [
-            await _deployment(context, deployment, directory.chains[deployment.chain_id], backlog[deployment.id])
+            await _deployment(
+                context, deployment, directory.chains[deployment.chain_id], backlog.get(deployment.id, nothing)
+            )
             for deployment in directory.deployments.values()
         ]
         as_of = least_fresh(directory.as_ofs) if directory.chains else None

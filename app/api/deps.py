@@ -28,6 +28,7 @@ from app.store.engine import Database, ReadSession
 from app.store.markets import load_markets, load_records
 from app.store.progress import load_unsearched
 from app.valuation.assess import StateAt, restore_at
+from app.valuation.faults import note_fault
 from app.valuation.groups import DEFAULT_GROUPS, AssetGroups
 from app.valuation.ranking import Ranking
 from app.valuation.volatility import Sample
@@ -166,9 +167,10 @@ class ReadContext:
     async def state_at(self, deployment: Deployment, block: StoredBlock) -> StateAt | None:
         """The deployment's state at a stored block, from memory when it was made before.
 
-        None when nothing of the deployment was stored up to that block, and while it was set aside there: what is
-        stored of it is then not of that block. Holds no session of the caller's: it must not be awaited inside one,
-        or requests could wait for connections they hold themselves.
+        None when nothing of the deployment was stored up to that block, while it was set aside there or not followed
+        (what is stored of it is then not of that block), and when its adapter fails (`fault_at` says so). Holds no
+        session of the caller's: it must not be awaited inside one, or requests could wait for connections they hold
+        themselves.
 
         Raises:
             Overtaken: the block is no longer stored.
@@ -185,7 +187,11 @@ class ReadContext:
             records = await load_records(session, deployment.id, block)
         if not records:
             return None
-        return restore_at(self.find_adapter(deployment.protocol), deployment, markets, records, block.ref)
+        try:
+            return restore_at(self.find_adapter(deployment.protocol), deployment, markets, records, block.ref)
+        except Exception as fault:  # the adapter's own code, or records that are not its own
+            note_fault(deployment.id, block.ref, fault)
+            return None
 
     async def troubles_at(self, block: StoredBlock) -> Mapping[str, DeploymentTrouble]:
         """The deployments of a chain that were set aside at a stored block, from memory when asked before.

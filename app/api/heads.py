@@ -13,6 +13,7 @@ from app.api.schemas_base import AsOf
 from app.domain.market import Deployment
 from app.store.blocks import StoredBlock, load_block
 from app.store.chains import ChainStatus
+from app.store.deployments import DeploymentTrouble
 from app.store.engine import ReadSession
 from app.store.progress import load_first, load_heads
 
@@ -34,6 +35,7 @@ class Directory:
     """What is followed, and the blocks this request reads at."""
 
     deployments: Mapping[str, Deployment]
+    """All that were ever followed; `with_troubles` leaves those that are followed at these blocks."""
     chains: Mapping[int, ChainAt]
     """By chain id, ascending: all that are followed, or the one that was asked for."""
     unsearched: int
@@ -118,17 +120,20 @@ def _directory(following: Following, chains: Mapping[int, ChainAt]) -> Directory
 
 
 async def with_troubles(context: ReadContext, directory: Directory) -> Directory:
-    """The directory, told which of its deployments are set aside at its blocks. Not to be awaited in a session.
+    """The directory, told which of its deployments are set aside at its blocks, and without those that nobody followed
+    there. Not to be awaited in a session.
 
     Raises:
         Overtaken: one of the blocks is no longer stored.
     """
-    troubles = {}
+    found: dict[str, DeploymentTrouble] = {}
     for block in directory.blocks.values():
-        for slug, trouble in (await context.troubles_at(block)).items():
-            if slug in directory.deployments:
-                troubles[slug] = trouble.text
-    return replace(directory, troubles=troubles) if troubles else directory
+        found |= await context.troubles_at(block)
+    if not found:
+        return directory
+    followed = {slug: d for slug, d in directory.deployments.items() if slug not in found or found[slug].is_followed}
+    troubles = {slug: trouble.text for slug, trouble in found.items() if slug in followed}
+    return replace(directory, deployments=followed, troubles=troubles)
 
 
 async def load_stored(session: ReadSession, chain_id: int, number: int, head: StoredBlock | None) -> StoredBlock:

@@ -32,6 +32,7 @@ from app.store.engine import ReadSession
 from app.store.markets import load_markets, load_records_at
 from app.store.progress import load_first
 from app.valuation.assess import StateAt, quick_health, restore_at
+from app.valuation.faults import note_fault
 
 router = APIRouter(tags=["wallets"])
 
@@ -169,8 +170,8 @@ async def _load_past(
 async def _load_states(
     context: ReadContext, session: ReadSession, deployment: Deployment, pasts: Sequence[Sequence[AccountMoment]]
 ) -> dict[int, StateAt | None]:
-    """The deployment's state at every block of `pasts`, by the block's id. None at those at which it was set
-    aside: what is stored of it is then of an older one."""
+    """The deployment's state at every block of `pasts`, by the block's id. None at those at which it was set aside or
+    not followed (what is stored of it is then of an older one), or its adapter fails."""
     blocks = {moment.block.id: moment.block for past in pasts for moment in past}
     if not blocks:
         return {}
@@ -185,7 +186,11 @@ async def _load_states(
             states[block_id] = None
             continue
         markets = newest if oldest == newest else await load_markets(session, deployment.id, block)
-        states[block_id] = restore_at(adapter, deployment, markets, records[block_id], block.ref)
+        try:
+            states[block_id] = restore_at(adapter, deployment, markets, records[block_id], block.ref)
+        except Exception as fault:  # the adapter's own code, or records that are not its own
+            note_fault(deployment.id, block.ref, fault)
+            states[block_id] = None
     return states
 
 

@@ -69,8 +69,8 @@ async def load_markets_view(
 
     async def load_once() -> MarketsView:
         async with context.database.read() as session:
-            directory = narrowed(await load_directory(session, context, chain_id), deployment_id)
-        directory = await with_troubles(context, directory)
+            directory = await load_directory(session, context, chain_id)
+        directory = narrowed(await with_troubles(context, directory), deployment_id)
         page: list[MarketView] = []
         for slug in sorted(directory.deployments):
             deployment = directory.deployments[slug]
@@ -112,6 +112,7 @@ def narrowed(directory: Directory, deployment_id: str | None) -> Directory:
         directory,
         deployments={deployment.id: deployment},
         chains={deployment.chain_id: directory.chains[deployment.chain_id]},
+        troubles={slug: text for slug, text in directory.troubles.items() if slug == deployment.id},
     )
 
 

@@ -21,11 +21,12 @@ from app.api.problems import INVALID_ADDRESS, INVALID_PARAMETER, UNAVAILABLE, Ap
 from app.api.render import account_view, totals_view
 from app.api.schemas import WalletView
 from app.api.schemas_base import AsOf
-from app.domain.account import AccountState, NotYetRead
+from app.domain.account import AccountSnapshot, AccountState, NotYetRead
 from app.domain.chain import Address
 from app.domain.units import WAD, parse_units
 from app.store.accounts import load_wallet, load_wallet_at_heads
-from app.valuation.assess import AccountAssessment, assess_account, sorted_riskiest_first
+from app.valuation.assess import AccountAssessment, assess_account, sorted_riskiest_first, unknown_account
+from app.valuation.faults import fault_at
 from app.valuation.totals import wallet_totals
 
 router = APIRouter(tags=["wallets"])
@@ -148,6 +149,7 @@ async def _read(
         raise ApiProblem(UNAVAILABLE, "no chain is followed yet", {"Retry-After": "5"})
     context.require_followed(directory.deployments, accounts)
     directory = await with_troubles(context, directory)
+    accounts = [account for account in accounts if account.key.deployment_id in directory.deployments]
     assessed = [await _assess(context, directory, account, target) for account in accounts]
     conversions = {each.key: await conversion_of(context, directory, each) for each in assessed}
     return LoadedWallet(address, directory, accounts, assessed, conversions)
@@ -199,7 +201,11 @@ async def _assess(
     deployment = directory.deployments[account.key.deployment_id]
     block, trouble = directory.chains[deployment.chain_id].block, directory.troubles.get(deployment.id)
     state = None if block is None else await context.state_at(deployment, block)
-    return assess_account(context.kind_of(deployment), state, account, target_health_wad, trouble)
+    kind = context.kind_of(deployment)
+    fault = None if state is not None or block is None else fault_at(deployment.id, block.ref)
+    if fault is not None and trouble is None and isinstance(account, AccountSnapshot):
+        return unknown_account(kind, state, account.key, fault, account.block_number)
+    return assess_account(kind, state, account, target_health_wad, trouble)
 
 
 def _wallet_view(loaded: LoadedWallet) -> WalletView:

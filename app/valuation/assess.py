@@ -15,6 +15,7 @@ from app.domain.risk import Health, PerpRisk, PositionRisk, Reason, Restoration,
 from app.domain.units import WAD
 from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind
 from app.valuation.distance import TimeToLiquidation, seconds_to_liquidation
+from app.valuation.faults import note_fault
 
 RISK_ORDER = {
     RiskStatus.LIQUIDATABLE: 0,
@@ -114,15 +115,15 @@ def assess_account(
     target_health_wad: int,
     trouble: str | None = None,
 ) -> AccountAssessment:
-    """The verdict on one account with everything around it. Never raises for what merely is not known.
+    """The verdict on one account with everything around it. Never raises for what merely is not known, nor for a fault
+    in its adapter: then it is unknown, `valuation_failed`.
 
     `trouble`: why its deployment is not followed at this moment, None where it is. What is stored of a deployment in
     trouble may be long overtaken, so nothing is said of its accounts.
     """
 
     def unknown(code: str, detail: str, read_at_block: int | None) -> AccountAssessment:
-        risk = RiskAssessment(RiskStatus.UNKNOWN, (Reason(code, detail),))
-        return AccountAssessment(account.key, kind, state, risk, read_at_block, None, None)
+        return unknown_account(kind, state, account.key, Reason(code, detail), read_at_block)
 
     if trouble is not None:
         read_at = None if isinstance(account, NotYetRead) else account.block_number
@@ -134,6 +135,24 @@ def assess_account(
     if state is None:
         detail = "the deployment's markets are not stored at this block"
         return unknown("market_state_missing", detail, account.block_number)
+    try:
+        return _assessed(kind, state, account, target_health_wad)
+    except Exception as fault:  # the adapter's own code: see app.valuation.faults
+        reason = note_fault(account.key.deployment_id, state.block, fault)
+        return unknown_account(kind, state, account.key, reason, account.block_number)
+
+
+def unknown_account(
+    kind: ProtocolKind, state: StateAt | None, key: AccountKey, reason: Reason, read_at_block: int | None
+) -> AccountAssessment:
+    """An account of which nothing is known but why."""
+    risk = RiskAssessment(RiskStatus.UNKNOWN, (reason,))
+    return AccountAssessment(key, kind, state, risk, read_at_block, None, None)
+
+
+def _assessed(
+    kind: ProtocolKind, state: StateAt, account: AccountSnapshot, target_health_wad: int
+) -> AccountAssessment:
     risk = state.priced.assess(account)
     is_exposed = risk.status in (RiskStatus.HEALTHY, RiskStatus.LIQUIDATABLE)
     health = risk.health_factor_wad
@@ -150,10 +169,15 @@ def assess_account(
 
 
 def quick_health(state: StateAt | None, account: AccountState | NotYetRead) -> Health:
-    """Verdict, values and utilisation only: what a line of a ranking and a point of history need."""
+    """Verdict, values and utilisation only: what a line of a ranking and a point of history need. Unknown where the
+    adapter fails."""
     if state is None or not isinstance(account, AccountSnapshot):
         return UNKNOWN_HEALTH
-    return state.priced.health(account)
+    try:
+        return state.priced.health(account)
+    except Exception as fault:  # the adapter's own code: see app.valuation.faults
+        note_fault(account.key.deployment_id, state.block, fault)
+        return UNKNOWN_HEALTH
 
 
 def risk_order(status: RiskStatus, health_factor_wad: int | None) -> tuple[int, int]:

@@ -97,9 +97,11 @@ class Site:
         self.now = max(self.now, ref.timestamp)
         return block
 
-    async def set_aside(self, block: StoredBlock, trouble: str | None, deployment_id: str = "pond-devnet") -> None:
+    async def set_aside(
+        self, block: StoredBlock, trouble: str | None, deployment_id: str = "pond-devnet", *, is_followed: bool = True
+    ) -> None:
         """Note with a block that a deployment is not read from there on; None: that it is again."""
-        found = None if trouble is None else DeploymentTrouble(trouble, block.ref.number)
+        found = None if trouble is None else DeploymentTrouble(trouble, block.ref.number, is_followed)
         async with self.database.write() as session:
             await note_trouble(session, deployment_id, block.id, found)
 
