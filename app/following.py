@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 
 from app.chain.endpoints import ChainEndpoint, CountRequest, EndpointUrls
 from app.chain.merge import follow_pool
@@ -14,6 +16,7 @@ from app.domain.specs import chain_spec
 from app.errors import Fatal, Refused, Retryable
 from app.settings import ChainSettings
 from app.store.blocks import load_head
+from app.store.chains import ChainStatus, load_chains, observe
 from app.store.engine import Database
 
 
@@ -74,3 +77,17 @@ async def verify_chain(chain: ChainSettings) -> None:
             raise Refused(f"RPC_URL_{chain.chain_id}: {error}") from error
         except Retryable:
             return  # the indexer keeps trying, and says so
+
+
+async def note_refused(database: Database, chain_id: int, reason: str) -> None:
+    """Put into the chain's status why nobody follows it. What was last seen of the chain stays.
+
+    Raises:
+        WaterlineError: the database is out of reach, or has no tables yet.
+    """
+    async with database.read() as session:
+        known = {status.chain_id: status for status in await load_chains(session)}
+    unseen = ChainStatus(chain_id, None, None, None, None, None, 0)
+    status = replace(known.get(chain_id, unseen), observed_at=int(time.time()), trouble=reason)
+    async with database.write() as session:
+        await observe(session, status)

@@ -37,7 +37,7 @@ async def up(settings: Settings, console: Console) -> int:
     """Follow every configured chain and serve; returns the exit status.
 
     Raises:
-        Refused: no chain is configured, one has no deployment, a port is taken, or an endpoint is of another chain.
+        Refused: no chain is configured, one has no deployment, a port is taken, or no chain's endpoints can be used.
     """
     if not settings.chains:
         raise Refused("no chain to follow: set RPC_URL_<chain id>, such as RPC_URL_1, or try `waterline demo`")
@@ -45,8 +45,7 @@ async def up(settings: Settings, console: Console) -> int:
         wiring.followed_deployments(settings, chain_id)
     _require_free_port(settings.host, settings.port, "PORT")
     with _database(settings, settings.data_dir / "postgres") as database_url:
-        for chain in settings.chains.values():
-            await verify_chain(chain)
+        await _verify_chains(settings, console)
         await _migrate(database_url)
         environ = environment_with(DATABASE_URL=database_url.reveal())
 
@@ -59,6 +58,24 @@ async def up(settings: Settings, console: Console) -> int:
 
         async with Supervisor() as children:
             return await children.run(start(children))
+
+
+async def _verify_chains(settings: Settings, console: Console) -> None:
+    """Say at once which chains cannot be followed as they are configured: the others go on without them.
+
+    Raises:
+        Refused: none can.
+    """
+    refused = []
+    for chain in settings.chains.values():
+        try:
+            await verify_chain(chain)
+        except Refused as reason:
+            refused.append(str(reason))
+    if len(refused) == len(settings.chains):
+        raise Refused("; ".join(refused))
+    for each in refused:
+        console.print(f"[bold red]Not followed:[/] {each}", highlight=False, soft_wrap=True)
 
 
 async def demo(settings: Settings, console: Console) -> int:
@@ -99,7 +116,9 @@ async def demo(settings: Settings, console: Console) -> int:
 
 def _part(environ: dict[str, str], command: str, *arguments: str, vital: bool = True) -> ChildSpec:
     """One part of Waterline as a child process. `environ` is read when the child starts."""
-    return ChildSpec(command, (sys.executable, "-m", "app", command, *arguments), environ, vital)
+    chain = arguments[arguments.index("--chain") + 1] if "--chain" in arguments else ""
+    name = f"{command} {chain}".strip()
+    return ChildSpec(name, (sys.executable, "-m", "app", command, *arguments), environ, vital)
 
 
 @contextlib.contextmanager

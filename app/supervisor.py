@@ -67,7 +67,9 @@ class Supervisor:
         await self._stop()
 
     async def start(self, spec: ChildSpec) -> None:
-        """Start one child and watch it from now on."""
+        """Start one child and watch it from now on. No two may have the same name."""
+        if spec.name in self._processes:
+            raise ValueError(f"there is a child {spec.name!r} already")
         await self._spawn(spec)
         self._watchers.append(asyncio.create_task(self._watch(spec), name=f"watch {spec.name}"))
 

@@ -22,7 +22,7 @@ from app.api.source import ReadPath
 from app.api.status import load_status_view
 from app.domain.market import Deployment
 from app.errors import Refused, Retryable, WaterlineError
-from app.following import endpoint_pool, pooled_heads, verify_chain
+from app.following import endpoint_pool, note_refused, pooled_heads, verify_chain
 from app.indexer.endpoints import EndpointMetrics, EndpointRecorder, recall_limits
 from app.indexer.loop import Indexer
 from app.indexer.metrics import IndexerMetrics
@@ -103,12 +103,19 @@ async def index(settings: Settings, chain_id: int, on_scan: OnScan | None) -> No
     chain = settings.require_chain(chain_id)
     deployments = followed_deployments(settings, chain_id)
     url = settings.require_database_url().reveal()
-    await verify_chain(chain)
+    database = Database(url, role=f"waterline index {chain_id}")
+    try:
+        await verify_chain(chain)
+    except Refused as reason:
+        # whoever asks how the chain is followed is told; where even that fails, the refusal itself matters more
+        with suppress(WaterlineError):
+            await note_refused(database, chain_id, str(reason))
+        await database.dispose()
+        raise
     with database_named():
         await asyncio.to_thread(upgrade, url)
     if settings.metrics_port is not None:
         start_http_server(settings.metrics_port, settings.host)
-    database = Database(url, role=f"waterline index {chain_id}")
     metrics = EndpointMetrics()
     try:
         async with endpoint_pool(chain, deployments, metrics.counter(chain_id)) as pool:

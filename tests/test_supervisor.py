@@ -115,6 +115,13 @@ async def test_a_child_that_is_not_vital_may_end_without_the_others(tmp_path: Pa
         assert await running == 0
 
 
+async def test_two_children_of_one_name_are_a_mistake(tmp_path: Path) -> None:
+    async with Supervisor() as children:
+        await children.start(child("one", announce(tmp_path / "one")))
+        with pytest.raises(ValueError, match="'one'"):
+            await children.start(child("one", announce(tmp_path / "two")))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's own")
 async def test_a_killed_supervisor_leaves_no_child(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
