@@ -6,6 +6,7 @@ state held from there on. Unreadable states come back as such; closed positions 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -187,8 +188,9 @@ async def load_account(session: ReadSession, key: AccountKey, block: StoredBlock
 
 async def load_accounts(session: ReadSession, slug: str, block: StoredBlock) -> list[AccountState]:
     """Every account of a deployment that was ever read at or before `block`, in no particular order."""
-    found = assemble(await session.rows(_DEPLOYMENT_STATES, slug=slug, limit_id=block.id)).values()
-    return [state for state in found if not isinstance(state, NotYetRead)]
+    rows = await session.rows_in_parts(_DEPLOYMENT_STATES, slug=slug, limit_id=block.id)
+    found = await asyncio.to_thread(assemble, rows)  # may be hundreds of thousands
+    return [state for state in found.values() if not isinstance(state, NotYetRead)]
 
 
 async def load_newest(session: ReadSession, keys: Sequence[AccountKey]) -> dict[AccountKey, AccountSnapshot]:

@@ -7,6 +7,7 @@ different types: a function that writes cannot be given a reading session.
 
 from __future__ import annotations
 
+import asyncio
 import select
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -42,6 +43,7 @@ _BY_KEY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin"
 """Every statement of this package finds its rows by keys. Said to the planner, because a connection keeps plans, and
 one made while the tables were small or had no statistics yet reads them whole long after they have grown."""
 _POOL_WAIT_SECONDS = 10
+_PART_ROWS = 2000
 _CONNECT_SECONDS = 10
 
 
@@ -74,6 +76,16 @@ class ReadSession:
         async with self._driver.cursor() as cursor:
             await cursor.execute(query.sql, {**query.constants, **parameters})
             return await cursor.fetchall()
+
+    async def rows_in_parts(self, query: Query, **parameters: Any) -> list[Row]:
+        """As `rows`, for very many: made a part at a time, so that nothing else in this process waits for them all."""
+        found: list[Row] = []
+        async with self._driver.cursor() as cursor:
+            await cursor.execute(query.sql, {**query.constants, **parameters})
+            while part := await cursor.fetchmany(_PART_ROWS):
+                found += part
+                await asyncio.sleep(0)
+        return found
 
     async def rows_of_all(self, *asked: Asked) -> list[list[Row]]:
         """Run several queries in one round trip; what each gave (nothing for one without rows)."""

@@ -11,7 +11,7 @@ import pytest
 from app.domain.account import AccountKey, AccountSnapshot
 from app.domain.batch import BlockBatch, DueAccount
 from app.errors import Refused
-from app.store import accounts
+from app.store import accounts, engine
 from app.store.accounts import (
     load_account,
     load_account_history,
@@ -102,6 +102,20 @@ async def test_all_accounts_of_a_deployment_are_loaded_at_any_block(database: Da
     held = [AccountSnapshot(s.key, 2, tuple(p for p in s.positions if not p.is_empty), s.params) for s in early]
     assert at_second == {state.key: state for state in held}
     assert at_third == at_second | {s.key: s for s in (*late, unreadable(11, 3))}
+
+
+async def test_accounts_that_come_in_several_parts_are_whole(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An account's rows may end in one part and go on in the next."""
+    monkeypatch.setattr(engine, "_PART_ROWS", 2)
+    await begin(database, "eth", "dai")
+    everybody = [snapshot(name, 2, position("dai", 7), position("eth", 1)) for name in ("ann", "bob", "cat")]
+    first, *others = everybody
+    head = await commit(database, batch(2, accounts=(snapshot("dan", 2), first, *others)))
+    async with database.read() as session:
+        found = await load_accounts(session, "pool", head)
+    assert sorted(found, key=lambda one: one.key) == sorted([snapshot("dan", 2), *everybody], key=lambda one: one.key)
 
 
 async def test_the_newest_readable_states_are_those_of_the_accounts_asked_for(database: Database) -> None:
