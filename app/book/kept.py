@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from app.domain.chain import BlockRef
 from app.domain.legs import Factor
 from app.domain.market import Deployment, Market, MarketRecord
-from app.protocols.base import Adapter
+from app.protocols.base import Adapter, DeploymentState
 from app.valuation.assess import StateAt, state_at
 
 
@@ -22,18 +22,22 @@ class KeptDeployment:
     records: dict[tuple[str, str], MarketRecord]
     """By kind and subject, in the store's order. Never changed in place."""
     state: StateAt | None
-    """None while nothing of it is stored."""
+    """None while nothing of it is stored, or nothing can be made of what is."""
     trouble: str | None
     """Why it is set aside at this block; None while it is followed."""
     basis: object
     """What its accounts' legs rest on besides themselves: equal ones mean that legs made before still hold."""
+    factors: tuple[Factor, ...]
+    contradiction: str | None = None
+    """Why nothing can be made of what is stored; None where it can, and where nothing is stored."""
 
     @property
     def unvalued(self) -> str | None:
         """Why nothing can be said of its accounts; None where they can be valued."""
         if self.trouble is not None:
             return self.trouble
-        return "the deployment's markets are not stored at this block" if self.state is None else None
+        missing = self.contradiction or "the deployment's markets are not stored at this block"
+        return missing if self.state is None else None
 
     def moved(
         self,
@@ -50,8 +54,8 @@ class KeptDeployment:
         """
         news = {(record.kind, record.subject): record for record in changed}
         if not news and markets is None and self.state is not None and deployment == self.deployment:
-            now = state_at(deployment, self.state.state, block)
-            return replace(self, state=now, trouble=trouble, basis=now.priced.legs_basis())
+            now = _accrued(deployment, self.state.state, block)
+            return replace(self, state=now[0], basis=now[1], factors=now[2], contradiction=now[3], trouble=trouble)
         return make_kept(
             deployment,
             self.adapter,
@@ -76,9 +80,22 @@ def make_kept(
         Fatal: the records are not this adapter's, or incomplete.
     """
     by_name = {(record.kind, record.subject): record for record in records}
-    restored = state_at(deployment, adapter.restore_state(deployment, markets, records), block) if records else None
-    basis = None if restored is None else restored.priced.legs_basis()
-    return KeptDeployment(deployment, adapter, tuple(markets), by_name, restored, trouble, basis)
+    if not records:
+        return KeptDeployment(deployment, adapter, tuple(markets), by_name, None, trouble, None, ())
+    now = _accrued(deployment, adapter.restore_state(deployment, markets, records), block)
+    return KeptDeployment(deployment, adapter, tuple(markets), by_name, now[0], trouble, *now[1:])
+
+
+def _accrued(
+    deployment: Deployment, state: DeploymentState, block: BlockRef
+) -> tuple[StateAt | None, object, tuple[Factor, ...], str | None]:
+    """The state at a block with its legs' basis and its factors; or why there is none: a node that changed its mind
+    while it was read can have given a state that is younger than its block, which then says nothing."""
+    try:
+        now = state_at(deployment, state, block)
+        return now, now.priced.legs_basis(), now.priced.factors(), None
+    except ValueError as reason:
+        return None, None, (), f"what is stored contradicts itself: {reason}"
 
 
 def factor_steps(state: StateAt, factors: Sequence[Factor]) -> dict[str, float]:

@@ -60,9 +60,9 @@ class KeptAccounts:
             self.book.declare(name, unit, truncates_threshold=truncates)
             self.book.set_factors(name, ())
             return
-        priced, factors = kept.state.priced, kept.state.priced.factors()
-        self.book.declare(name, kept.state.state.value_unit(""), truncates_threshold=priced.truncates_threshold)
-        self.book.set_factors(name, factors, factor_steps(kept.state, factors))
+        truncates = kept.state.priced.truncates_threshold
+        self.book.declare(name, kept.state.state.value_unit(""), truncates_threshold=truncates)
+        self.book.set_factors(name, kept.factors, factor_steps(kept.state, kept.factors))
 
     def put(self, kept: KeptDeployment, account: AccountState) -> None:
         """File one account as it is now, in place of what was filed of it. Its deployment has been priced.

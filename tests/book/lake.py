@@ -16,11 +16,17 @@ UNLISTED = 40
 """Wallets whose first byte is below this have no legs."""
 
 
+CONTRADICTING = 6666
+"""A threshold with which nothing can be made of a state."""
+
+
 @dataclass(frozen=True, slots=True)
 class LakePriced(PondPriced):
     """Two factors: what one raw unit of each token is worth in dollars."""
 
     def factors(self) -> tuple[Factor, ...]:
+        if self.threshold_bps == CONTRADICTING:
+            raise ValueError("younger than its block")
         return tuple(
             Factor(code, None if price is None else price / USD8 / 10 ** self.decimals[code], code)
             for code, (price, _) in self.prices.items()

@@ -20,7 +20,7 @@ from app.store.deployments import load_troubles_at
 from app.store.engine import Database
 from app.store.markets import load_markets, load_records
 from app.valuation.assess import quick_health, restore_at
-from tests.book.lake import UNLISTED, LakeAdapter, find_lake
+from tests.book.lake import CONTRADICTING, UNLISTED, LakeAdapter, find_lake
 from tests.book.tape import SECOND, WALLETS, Tape
 from tests.fakes.pond import DOLLAR, ETHER, pond_account, pond_deployment, pond_records
 from tests.fakes.site import DEVNET, open_site, wallet
@@ -185,6 +185,27 @@ async def test_accounts_that_only_a_dropped_block_brought_are_gone_and_changed_o
     await site.drop_above(1)
     assert await keeper.rewind() == first
     assert content(keeper, await keeper.read()) == before
+    await site.client.aclose()
+
+
+async def test_a_state_nothing_can_be_made_of_makes_its_accounts_unknown_and_nobody_fall_over(
+    database: Database,
+) -> None:
+    site = open_site(database)
+    await site.register()
+    account = pond_account(wallet(1), weth=ETHER, usdc_debt=1000 * DOLLAR)
+    keeper = Keeper(database, DEVNET, adapters=find_lake)
+    await keeper.load(await site.commit(1, [account]))
+    for number, threshold, status in (
+        (2, CONTRADICTING, RiskStatus.UNKNOWN),
+        (3, CONTRADICTING, RiskStatus.UNKNOWN),
+        (4, 8000, RiskStatus.HEALTHY),
+    ):
+        await keeper.advance(await site.commit(number, records=pond_records(threshold_bps=threshold)))
+        reading = await keeper.read()
+        assert reading.status(account.key) is status
+        assert ("younger" in reading.unvalued.get("pond-devnet", "")) == (status is RiskStatus.UNKNOWN)
+        assert [sums.counts[status] for sums in ledger_sums(reading)] == [1]
     await site.client.aclose()
 
 
