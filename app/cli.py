@@ -126,6 +126,40 @@ def monitor(
 
 
 @app.command()
+def track(
+    addresses: Annotated[list[str] | None, typer.Argument(help="Wallets, in any form of address.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A file of wallets, one a line; # begins a remark.")] = None,
+    chain: Annotated[int | None, typer.Option(help="Only this chain. Default: every chain that is followed.")] = None,
+) -> None:
+    """Have wallets looked up at the next block, without waiting for the search of old blocks to come to them."""
+
+    async def command(settings: Settings) -> int:
+        from app import upkeep
+
+        return await upkeep.track(settings, addresses or [], file, chain, console)
+
+    _run(command)
+
+
+@app.command()
+def thin(
+    days: Annotated[int | None, typer.Option(min=1, help="Days of history to keep. Default: RETENTION_DAYS.")] = None,
+    chain: Annotated[int | None, typer.Option(help="Only this chain.")] = None,
+) -> None:
+    """Drop history older than that: older blocks can then not be asked about; all later answers stay as they are.
+
+    An indexer with RETENTION_DAYS does it by itself. It may run beside one, and be stopped at any moment.
+    """
+
+    async def command(settings: Settings) -> None:
+        from app import upkeep
+
+        await upkeep.thin(settings, days, chain, console)
+
+    _run(command)
+
+
+@app.command()
 def serve() -> None:
     """Serve the REST API and the lookup page from Postgres. Needs no node."""
 

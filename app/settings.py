@@ -117,6 +117,8 @@ class Settings(BaseModel):
     """Port on which `waterline monitor` serves its own Prometheus metrics. Unset: not served."""
     audit_accounts: Annotated[int, Field(ge=0, le=200)] = 8
     """How many stored accounts are read again, every ten seconds of chain time, and held against the contracts."""
+    retention_days: Annotated[int | None, Field(ge=1, le=36_500)] = None
+    """How many days of history are kept. Unset: all of it."""
     risk_snapshot_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """How many days hourly snapshots of accounts with debt are kept."""
     log_level: Annotated[

@@ -127,7 +127,7 @@ async def index(settings: Settings, chain_id: int, on_scan: OnScan | None) -> No
                 pool.spec,
                 deployments,
                 lambda: pooled_heads(pool, database, settings.poll_seconds),
-                options=IndexerOptions(audit_accounts=settings.audit_accounts),
+                options=_indexer_options(settings),
                 metrics=IndexerMetrics(),
                 on_scan=on_scan,
             )
@@ -139,6 +139,13 @@ async def index(settings: Settings, chain_id: int, on_scan: OnScan | None) -> No
                 await asyncio.gather(recording, return_exceptions=True)
     finally:
         await database.dispose()
+
+
+def _indexer_options(settings: Settings) -> IndexerOptions:
+    days = settings.retention_days
+    return IndexerOptions(
+        audit_accounts=settings.audit_accounts, retention_seconds=None if days is None else days * DAY_SECONDS
+    )
 
 
 async def monitor(settings: Settings, chain_id: int | None) -> None:
@@ -188,7 +195,7 @@ async def serve(settings: Settings) -> None:
             async with database.read() as session:
                 await verify_schema(session)
         app = create_app(database, _api_options(settings))
-        mount_pages(app, ReadPath(app.state.read_context))
+        mount_pages(app, ReadPath(app.state.read_context, app.state.tracker))
         config = uvicorn.Config(
             app,
             host=settings.host,

@@ -44,7 +44,7 @@ FOREIGN: dict[str, set[str]] = {
     "supervisor": set(),
 }
 
-FREE = {"cli", "launch", "wiring", "following", "__main__"}
+FREE = {"cli", "upkeep", "launch", "wiring", "following", "__main__"}
 
 
 def _imports(path: Path) -> list[tuple[int, str]]:

@@ -30,6 +30,7 @@ from app.api import (
     risk,
     simulate,
     status,
+    tracking,
     wallets,
 )
 from app.api.deps import ApiOptions, Clock, FindAdapter, ReadContext
@@ -78,12 +79,13 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.read_context = context
+    app.state.tracker = tracking.new_tracker(context)
     app.state.request_metrics = metrics
     for error in (ApiProblem, RequestValidationError, HTTPException, Retryable):
         app.add_exception_handler(error, _answer_problem)
     for resource in (wallets, history, simulate, accounts, deployments, markets, risk, market_simulation):
         app.include_router(resource.router)
-    for resource in (board, accuracy, status, events, docs):
+    for resource in (tracking, board, accuracy, status, events, docs):
         app.include_router(resource.router)
     app.openapi = cache(lambda: docs.describe(app))  # type: ignore[method-assign]
     return app

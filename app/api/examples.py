@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.api.examples_accuracy import ACCURACY
+from app.api.examples_accuracy import ACCURACY, TRACKING
 from app.api.examples_wallet import AS_OF, WALLET, WALLET_ADDRESS, WETH
 from app.api.schemas_status import Problem
 
-__all__ = ["ACCURACY", "WALLET", "WALLET_ADDRESS"]
+__all__ = ["ACCURACY", "TRACKING", "WALLET", "WALLET_ADDRESS"]
 
 _PLACE = {"deployment_id": "aave-v3-ethereum", "chain_id": 1, "protocol": "aave-v3"}
 
@@ -191,6 +191,7 @@ _TITLES = {
     404: "Not here (RFC 9457)",
     410: "Too old (RFC 9457)",
     422: "A parameter is not valid (RFC 9457)",
+    429: "Too many at once (RFC 9457)",
     503: "Try again later (RFC 9457)",
 }
 

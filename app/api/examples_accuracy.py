@@ -1,4 +1,4 @@
-"""The example of /v1/accuracy."""
+"""The examples of /v1/accuracy and /v1/wallets/{address}/track."""
 
 from __future__ import annotations
 
@@ -46,4 +46,19 @@ ACCURACY: dict[str, Any] = {
             "repaired_block": 23450001,
         }
     ],
+}
+
+TRACKING: dict[str, Any] = {
+    "address": WALLET_ADDRESS,
+    "chains": [
+        {
+            "chain_id": 1,
+            "chain": "Ethereum",
+            "state": "next_block",
+            "looked_up_block": None,
+            "accounts_found": None,
+        }
+    ],
+    "looked_up_in": ["aave-v3-ethereum"],
+    "learned_from_logs": ["morpho-blue-ethereum"],
 }

@@ -21,6 +21,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 POSTED = frozenset({"/v1/simulate", "/v1/risk/simulate"})
 """Questions too long for a query. They store nothing."""
+_TRACKED = re.compile(r"/v1/wallets/[^/]+/track")
+"""Asked for with POST, without a body."""
 MOST_BODY_BYTES = 65_536
 
 SECURITY_HEADERS = {
@@ -77,6 +79,11 @@ class Envelope:
 def _require_allowed(scope: Scope) -> None:
     """Refuse methods here, because mounted pages take whatever no route matches."""
     if scope["method"] in _READING:
+        return
+    if scope["method"] == "POST" and _TRACKED.fullmatch(scope["path"]):
+        headers = Headers(scope=scope)
+        if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+            raise ApiProblem(BAD_REQUEST, "this takes no body")
         return
     if scope["method"] != "POST" or scope["path"] not in POSTED:
         raise ApiProblem(METHOD_NOT_ALLOWED, "everything here is read with GET", {"Allow": "GET"})

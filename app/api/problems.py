@@ -55,7 +55,10 @@ METHOD_NOT_ALLOWED = ProblemKind(
     "method-not-allowed",
     405,
     "Method not allowed",
-    "Everything here is read with GET; only simulations are asked for with POST.",
+    "Everything here is read with GET; only simulations, and having a wallet tracked, are asked for with POST.",
+)
+TOO_MANY_REQUESTS = ProblemKind(
+    "too-many-requests", 429, "Too many requests", "The same request may succeed after Retry-After."
 )
 TOO_MANY_STREAMS = ProblemKind(
     "too-many-streams", 503, "Too many open streams", "All stream places are taken: try again after Retry-After."
@@ -78,6 +81,7 @@ KINDS = {
         BLOCK_NOT_STORED,
         NOT_FOUND,
         METHOD_NOT_ALLOWED,
+        TOO_MANY_REQUESTS,
         TOO_MANY_STREAMS,
         UNAVAILABLE,
         INTERNAL,

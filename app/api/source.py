@@ -13,7 +13,9 @@ from app.api.schemas import AccountsView, DeploymentsView, HistoryView, WalletVi
 from app.api.schemas_accuracy import AccuracyView
 from app.api.schemas_risk import CurveView, RiskSimulationView, RiskSummaryView
 from app.api.schemas_simulate import SimulationView
+from app.api.schemas_tracking import TrackingView
 from app.api.simulate import load_stresses
+from app.api.tracking import Tracker
 from app.api.wallets import load_wallet_view
 from app.domain.chain import Address, ChainId
 
@@ -21,8 +23,13 @@ from app.domain.chain import Address, ChainId
 class ReadPath:
     """The API's own answers. Every method raises ApiProblem (fit to be shown) or Retryable."""
 
-    def __init__(self, context: ReadContext) -> None:
+    def __init__(self, context: ReadContext, tracker: Tracker | None = None) -> None:
+        """
+        Args:
+            tracker: with whom wallets nobody has seen are put on the list to look up; None: they are not.
+        """
         self._context = context
+        self._tracker = tracker
 
     async def load_wallet(
         self, wallet: Address, chain_id: ChainId | None = None, block_number: int | None = None
@@ -63,3 +70,7 @@ class ReadPath:
     async def load_falls(self) -> list[RiskSimulationView]:
         """Everybody after each of a few fixed falls of all volatile assets, with what liquidations would do."""
         return await load_falls(self._context)
+
+    async def track(self, wallet: Address, chain_id: ChainId | None) -> TrackingView | None:
+        """Have a wallet nobody has seen looked up at the next block, and how that stands."""
+        return None if self._tracker is None else await self._tracker.track(wallet, chain_id)

@@ -186,7 +186,11 @@ class _Pages:
             wallet = Address.from_hex(view.address)
             answers = await _or_problem(self._source.load_stresses(wallet, chain_id, block_number))
             stresses = None if isinstance(answers, ApiProblem) else stresses_of(answers)
+        tracking = None
+        if not view.accounts and block_number is None:
+            tracking = await _or_problem(self._source.track(Address.from_hex(view.address), chain_id))
         return {
+            "tracking": None if isinstance(tracking, ApiProblem) else tracking,
             "stresses": stresses,
             "view": view,
             "page": WalletPage(view, chain_id, block_number, deployments),

@@ -8,6 +8,7 @@ from app.api.schemas import AccountsView, DeploymentsView, HistoryView, WalletVi
 from app.api.schemas_accuracy import AccuracyView
 from app.api.schemas_risk import CurveView, RiskSimulationView, RiskSummaryView
 from app.api.schemas_simulate import SimulationView
+from app.api.schemas_tracking import TrackingView
 from app.domain.chain import Address, ChainId
 
 
@@ -55,4 +56,8 @@ class PageSource(Protocol):
 
     async def load_falls(self) -> list[RiskSimulationView]:
         """Everybody after each of a few fixed falls of all volatile assets, with what liquidations would do."""
+        ...
+
+    async def track(self, wallet: Address, chain_id: ChainId | None) -> TrackingView | None:
+        """Have a wallet nobody has seen looked up at the next block, and how that stands; None: that is not done."""
         ...

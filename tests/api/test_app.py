@@ -24,6 +24,7 @@ from app.api import (
     risk,
     simulate,
     status,
+    tracking,
     wallets,
 )
 from app.api.deps import ApiOptions
@@ -250,6 +251,7 @@ def test_every_example_is_of_its_model_with_every_field() -> None:
         market_simulation,
         board,
         accuracy,
+        tracking,
     )
     for route in (route for resource in resources for route in resource.router.routes):
         if not isinstance(route, APIRoute) or route.response_model is None:

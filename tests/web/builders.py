@@ -24,6 +24,7 @@ from app.api.schemas_accuracy import AccuracyView
 from app.api.schemas_base import AsOf
 from app.api.schemas_risk import CurveView, RiskSimulationView, RiskSummaryView
 from app.api.schemas_simulate import SimulationView
+from app.api.schemas_tracking import TrackingView
 from app.domain.chain import Address
 from tests.web.market_builders import market_answers
 
@@ -323,6 +324,7 @@ class StubSource:
     riskiest: list[RankedAccountView] | Exception = field(default_factory=lambda: [ranked()])
     deployments: list[DeploymentView] | Exception = field(default_factory=lambda: [deployment()])
     accuracy: AccuracyView | Exception = field(default_factory=lambda: AccuracyView.model_validate(ACCURACY))
+    tracking: TrackingView | None = None
     asked: list[tuple[str, int | None, int | None]] = field(default_factory=list)
 
     async def load_wallet(self, wallet: Address, chain_id: int | None, block_number: int | None) -> WalletView:
@@ -345,6 +347,9 @@ class StubSource:
             items=_given(self.riskiest)[:limit],
             next_cursor=None,
         )
+
+    async def track(self, wallet: Address, chain_id: int | None) -> TrackingView | None:
+        return self.tracking
 
     async def load_accuracy(self) -> AccuracyView:
         return _given(self.accuracy)
