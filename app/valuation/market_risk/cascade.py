@@ -196,7 +196,7 @@ class _Side:
             part = np.where(screen.collateral > 0, np.fmin(owed / screen.collateral, 1.0), 0.0)
         for columns, places, held in self._holdings(sellers):
             worth = held * present[columns] * self._start_rates[places] * part[places]
-            sold += np.bincount(self._pool_of_column[columns], weights=np.nan_to_num(worth), minlength=sold.size)
+            sold += np.bincount(self._pool_of_column[columns], weights=worth, minlength=sold.size)
         return dict(zip(self.pools, sold.tolist(), strict=False))
 
     def _holdings(self, sellers: Flags) -> Iterator[tuple[Positions, Positions, Floats]]:

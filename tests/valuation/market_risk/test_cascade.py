@@ -121,6 +121,17 @@ def test_sales_on_one_chain_take_accounts_on_another_along() -> None:
     assert cascade([], fall(2)).at_rest.accounts == 0
 
 
+def test_who_was_below_the_line_once_has_sold_whatever_prices_do_then() -> None:
+    """A rise takes along who owes WETH; the sales of another bring the price back down."""
+    accounts = {
+        key(1): [holds("DAI", 10_000), owes("WETH", 7.5)],
+        key(2): [holds("WETH", 10), owes("DAI", 9_900)],
+    }
+    found = cascade([market_of(accounts)], Shock({ETH: WAD * 11 // 10}), SHALLOW)
+    assert found.impact[ETH] < 0.96
+    assert (found.at_shock.accounts, found.at_rest.accounts) == (2, 2)
+
+
 def test_other_assets_do_not_move_together() -> None:
     accounts = {
         key(1): [holds("LINK", 1000), owes("DAI", 8100)],

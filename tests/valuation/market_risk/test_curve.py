@@ -69,6 +69,7 @@ def test_margin_is_not_added_to_debt() -> None:
     found = risk_curve(market, market.of_group(ETH), [0.85])
     assert (found.perps.accounts, found.lending.accounts) == ((1,), (1,))
     assert found.perps.debt == pytest.approx((510,))
+    assert summarise(market)[PERPS].sums.bad_debt == 0
     assert concentration([market]).debt == pytest.approx(7200)
 
 
@@ -109,8 +110,9 @@ def test_concentration_is_of_accounts_and_of_wallets() -> None:
 
 def test_near_the_line_the_exact_rule_decides_and_elsewhere_it_is_not_asked() -> None:
     at_line = [holds("WETH", 10), owes("DAI", 7200)]
+    a_hair_below = [holds("WETH", 10), owes("DAI", 7200.001)]
     market = market_of(
-        {key(1): at_line, key(2): at_line, key(3): at_line, key(4): SHORT, key(5): [owes("DAI", 9)], key(6): None}
+        {key(1): at_line, key(2): a_hair_below, key(3): at_line, key(4): SHORT, key(5): [owes("DAI", 9)], key(6): None}
     )
     screened = screen_under(market, Shock({ETH: WAD * 9 // 10}))
     assert screened.doubtful == {key(1), key(2), key(3)}
