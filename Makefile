@@ -4,10 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install contracts browser demo test check format truth bench clean
+.PHONY: help install contracts browser demo test check format truth simulate simulate-bugs bench clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 # Installing is skipped when nothing changed since the last time.
 $(VENV)/.installed: requirements.lock pyproject.toml
@@ -44,6 +44,15 @@ format: $(VENV)/.installed ## Rewrite the code in the project's format
 
 truth: install ## The long comparison with the contracts: 500 wallets in every protocol, 300 blocks (some ten minutes)
 	@EVERY_PROTOCOL_WALLETS=500 EVERY_PROTOCOL_BLOCKS=300 $(BIN)/python -m pytest tests/integration/test_every_protocol.py
+
+SEEDS      ?= 1000
+FIRST_SEED ?= 1
+
+simulate: $(VENV)/.installed ## The indexer under seeded faults of every kind: make simulate SEEDS=1000 FIRST_SEED=1
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first-seed $(FIRST_SEED)
+
+simulate-bugs: $(VENV)/.installed ## Five defects put into the code on purpose: the simulation must catch each
+	@$(BIN)/python -m tests.simulation --bugs --first-seed $(FIRST_SEED)
 
 bench: install ## One line a figure: bar <number>: <ratio> (goal <g>) ok|short
 	@$(BIN)/python -m benchmarks

@@ -1,0 +1,61 @@
+"""Everything a node can answer besides the truth: an error of each class, and lies that can be told from the truth."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from app.chain.faults import Transport
+from app.chain.transport import HttpReply
+from tests.fakes.node import Fault, NodeSays
+
+ANYWHERE: tuple[Fault, ...] = (
+    Transport("the node hung up"),
+    Transport("no answer in time"),
+    HttpReply(503, b""),
+    HttpReply(502, b"<html>bad gateway</html>"),
+    HttpReply(429, b""),
+    HttpReply(200, b""),
+    HttpReply(200, b'{"jsonrpc":"2.0","id":1,"result":"0x00'),
+    HttpReply(200, b'{"jsonrpc":"2.0","id":1,"result":"0x"}'),
+    NodeSays(-32005, "rate limit exceeded"),
+    NodeSays(-32000, "internal error"),
+    NodeSays(-32603, "something went wrong"),
+    NodeSays(-32002, "request timed out"),
+)
+"""Of these any request can be the victim, any number of times."""
+
+BY_METHOD: dict[str, tuple[Fault, ...]] = {
+    "eth_call": (
+        NodeSays(-32000, "header not found"),
+        NodeSays(-32000, "hash is not currently canonical"),
+        NodeSays(-32602, "invalid argument 1: json: cannot unmarshal object into Go value of type string"),
+    ),
+    "eth_getLogs": (
+        NodeSays(-32000, "unknown block"),
+        NodeSays(-32005, "block range is too wide, max 3"),
+        NodeSays(-32602, "query returned more than 10000 results"),
+    ),
+}
+"""What only these methods are answered with."""
+
+
+def draw_fault(method: str, random: Random) -> Fault:
+    """A failure that a request of this method can meet."""
+    return random.choice(ANYWHERE + BY_METHOD.get(method, ()) * 2)
+
+
+def lie_about_logs(params: Any, logs: list[dict[str, Any]], random: Random) -> list[dict[str, Any]]:
+    """Logs as a broken node gives them. Only in ways that a header or the answer itself contradicts: nobody can know
+    that one of many logs of a block is missing."""
+    if not logs:
+        return logs
+    kind = random.randrange(3)
+    if kind == 0 and "blockHash" in params[0]:
+        return []
+    if kind == 1:
+        return [*logs, logs[-1]]
+    spoiled = {**logs[-1], "blockHash": "0x" + "77" * 32}
+    if "blockHash" in params[0] or any(log["blockNumber"] == spoiled["blockNumber"] for log in logs[:-1]):
+        return [*logs[:-1], spoiled]
+    return logs
