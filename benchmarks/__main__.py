@@ -20,6 +20,7 @@ BENCHMARKS = {
     "api_wallet": "bar 15: the wallet answer over HTTP",
     "block_latency": "bar 10: block mined to rows visible",
     "chain_reads": "bars 2, 3, 4: bulk account reads",
+    "storage_growth": "growth of the store a day, and what audits cost",
     "block_loop": "bar 1: every account of a market at a new block",
     "block_loop_all": "bar 1a: the same with every protocol on one chain",
 }
