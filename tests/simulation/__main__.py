@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tests.simulation.bugs import BUGS
+from tests.simulation.run import Told
 from tests.simulation.workers import Outcome, SeedRunner, seed_runner
 
 KEPT = Path(__file__).parents[1] / "indexer" / "seeds.txt"
@@ -36,25 +37,29 @@ def simulate(runner: SeedRunner, seeds: range, console: Console) -> int:
     """Run the seeds; the last line counts them."""
     columns = (TextColumn("seeds"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     failed: list[Outcome] = []
-    steps = deaths = branches = 0
+    told: list[Told] = []
+    done = 0
     with Progress(*columns, TextColumn("{task.fields[rate]}"), console=console) as progress:
         task = progress.add_task("seeds", total=len(seeds), rate="")
-        for outcome in runner.run(seeds):
-            if outcome.told is not None:
-                steps += outcome.told.steps
-                deaths += outcome.told.deaths
-                branches += outcome.told.branches
-            if outcome.complaint is not None:
-                failed.append(outcome)
-                tell(outcome, console)
-            elapsed = progress.tasks[0].elapsed or 0.0
-            done = progress.tasks[0].completed + 1
-            progress.update(task, advance=1, rate=f"{done / elapsed:.2f}/s" if elapsed else "")
+        try:
+            for outcome in runner.run(seeds):
+                done += 1
+                if outcome.told is not None:
+                    told.append(outcome.told)
+                if outcome.complaint is not None:
+                    failed.append(outcome)
+                    tell(outcome, console)
+                elapsed = progress.tasks[0].elapsed or 0.0
+                progress.update(task, advance=1, rate=f"{done / elapsed:.2f}/s" if elapsed else "")
+        except KeyboardInterrupt:
+            console.print(f"interrupted: {len(seeds) - done} seeds were not run", highlight=False)
         seconds = progress.tasks[0].elapsed or 0.0
-    print(f"{steps:,} requests and transactions, {deaths:,} deaths, {branches:,} reorgs")
-    held = len(seeds) - len(failed)
-    print(f"{held} of {len(seeds)} seeds held, {len(failed)} failed, in {seconds:.0f} s")
-    return 1 if failed else 0
+    steps, deaths = sum(one.steps for one in told), sum(one.deaths for one in told)
+    print(
+        f"{steps:,} requests and transactions, {deaths:,} deaths, {sum(one.branches for one in told):,} reorgs or more"
+    )
+    print(f"{done - len(failed)} of {done} seeds held, {len(failed)} failed, in {seconds:.0f} s")
+    return 1 if failed or done < len(seeds) else 0
 
 
 def tell(outcome: Outcome, console: Console) -> None:

@@ -17,7 +17,6 @@ ANYWHERE: tuple[Fault, ...] = (
     HttpReply(429, b""),
     HttpReply(200, b""),
     HttpReply(200, b'{"jsonrpc":"2.0","id":1,"result":"0x00'),
-    HttpReply(200, b'{"jsonrpc":"2.0","id":1,"result":"0x"}'),
     NodeSays(-32005, "rate limit exceeded"),
     NodeSays(-32000, "internal error"),
     NodeSays(-32603, "something went wrong"),
@@ -27,6 +26,7 @@ ANYWHERE: tuple[Fault, ...] = (
 
 BY_METHOD: dict[str, tuple[Fault, ...]] = {
     "eth_call": (
+        HttpReply(200, b'{"jsonrpc":"2.0","id":1,"result":"0x"}'),
         NodeSays(-32000, "header not found"),
         NodeSays(-32000, "hash is not currently canonical"),
         NodeSays(-32602, "invalid argument 1: json: cannot unmarshal object into Go value of type string"),

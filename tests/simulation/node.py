@@ -7,12 +7,13 @@ from collections.abc import AsyncGenerator
 from random import Random
 from typing import Any
 
+from app.chain.bloom import make_bloom
 from app.chain.reader import ChainReader, Header
 from app.chain.rpc import RetryPolicy, Rpc
 from app.chain.transport import HttpReply
 from app.domain.chain import CallResult, ContractCall, Hash32
 from app.domain.specs import ChainSpec
-from tests.fakes.node import URL, FakeBlock, FakeNode, make_bloom
+from tests.fakes.node import URL, FakeBlock, FakeNode
 from tests.indexer.model import CHAIN_ID, ModelBlock
 from tests.simulation.chain import FINALITY, SimulatedChain
 from tests.simulation.clock import Steps

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -76,6 +77,7 @@ class SeedRunner:
 
 def _begin(url: str) -> None:
     global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it counts what was done
     logging.disable(logging.CRITICAL)  # every fault is logged, and there are dozens a seed
     server, name = Server(url), f"simulation_{os.getpid()}"
     loop = asyncio.new_event_loop()
