@@ -175,6 +175,21 @@ STATUS: dict[str, Any] = {
             "stale_reason": None,
             "not_ready_reason": None,
             "troubled_deployments": [],
+            "endpoints": [
+                {
+                    "number": 1,
+                    "host": "node.example",
+                    "health": "healthy",
+                    "head_number": 23456789,
+                    "lag_blocks": 0,
+                    "error_share": "0.002",
+                    "latency_ms": 84,
+                    "trouble": None,
+                    "range_blocks": 10000,
+                    "chunk_calls": 500,
+                    "observed_seconds_ago": 3,
+                }
+            ],
         }
     ],
 }

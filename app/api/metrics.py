@@ -62,4 +62,10 @@ def exposition(requests: RequestMetrics, chains: Sequence[ChainStatusView], subs
     aside = Gauge("waterline_troubled_deployments", "Deployments set aside, not read.", ["chain"], registry=now)
     for chain in chains:
         aside.labels(str(chain.chain_id)).set(len(chain.troubled_deployments))
+    healthy = Gauge(
+        "waterline_chain_endpoint_healthy", "1 while the chain is read there.", ["chain", "endpoint"], registry=now
+    )
+    for chain in chains:
+        for one in chain.endpoints:
+            healthy.labels(str(chain.chain_id), f"#{one.number} {one.host}").set(one.health == "healthy")
     return generate_latest(now) + generate_latest(requests.registry) + generate_latest(REGISTRY)

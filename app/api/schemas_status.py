@@ -10,6 +10,24 @@ from app.api.schemas import TroubledDeployment
 from app.api.schemas_base import AsOf, View
 
 
+class EndpointView(View):
+    """One way to a chain's nodes, as the indexer last saw it. Its URL is never told."""
+
+    number: int = Field(description="Its place in the setting, from 1.")
+    host: str
+    health: Literal["untried", "healthy", "resting", "lagging", "syncing", "down", "refused", "wrong_chain"] = Field(
+        description="Blocks are read from healthy ones; from those that rest, again in a moment."
+    )
+    head_number: int | None
+    lag_blocks: int | None = Field(description="Behind the best endpoint of the chain.")
+    error_share: str = Field(description="Share of its latest requests that failed, 0 to 1.")
+    latency_ms: int | None = Field(description="What its latest requests took.")
+    trouble: str | None
+    range_blocks: int | None = Field(description="Learned: blocks of one log search.")
+    chunk_calls: int | None = Field(description="Learned: calls of one multicall.")
+    observed_seconds_ago: int
+
+
 class ChainStatusView(View):
     """How one chain is being followed."""
 
@@ -37,6 +55,7 @@ class ChainStatusView(View):
     troubled_deployments: list[TroubledDeployment] = Field(
         description="Set aside because they refuse to be read: their accounts are unknown, the others go on."
     )
+    endpoints: list[EndpointView]
 
 
 class StatusView(View):

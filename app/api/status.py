@@ -13,12 +13,13 @@ from app.api.freshness import as_of_head, least_fresh
 from app.api.metrics import CONTENT_TYPE, exposition
 from app.api.schemas import TroubledDeployment
 from app.api.schemas_base import AsOf
-from app.api.schemas_status import ChainStatusView, HealthView, NotReady, ReadyView, StatusView
+from app.api.schemas_status import ChainStatusView, EndpointView, HealthView, NotReady, ReadyView, StatusView
 from app.api.wallets import Context
 from app.errors import WaterlineError
 from app.store.blocks import load_head
 from app.store.chains import ChainStatus, load_chains
 from app.store.deployments import load_deployments, load_troubles
+from app.store.endpoints import ObservedEndpoint, load_endpoints
 from app.store.engine import ReadSession
 from app.store.progress import load_deployment_backlogs, load_first
 
@@ -157,8 +158,26 @@ async def _chain(
         stale_reason=as_of.stale_reason,
         not_ready_reason=not_ready,
         troubled_deployments=troubled,
+        endpoints=[_endpoint(one, now) for one in await load_endpoints(session, chain_id)],
     )
     return view, as_of
+
+
+def _endpoint(observed: ObservedEndpoint, now: int) -> EndpointView:
+    one = observed.status
+    return EndpointView(
+        number=one.number,
+        host=one.host,
+        health=one.health.value,
+        head_number=one.head_number,
+        lag_blocks=one.lag_blocks,
+        error_share=f"{one.error_share:.3f}",
+        latency_ms=None if one.latency_seconds is None else round(one.latency_seconds * 1000),
+        trouble=one.trouble,
+        range_blocks=one.limits.range_blocks,
+        chunk_calls=one.limits.chunk_calls,
+        observed_seconds_ago=max(0, now - observed.observed_at),
+    )
 
 
 def _set_aside(troubled: Sequence[TroubledDeployment]) -> str | None:

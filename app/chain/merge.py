@@ -151,11 +151,14 @@ class _Merger:
 
     async def watch(self, endpoint: ChainEndpoint) -> None:
         """Follow one endpoint for ever; where it fails, leave it alone for as long as it should rest, then check it."""
+        was_away = False
         while True:
             await asyncio.sleep(endpoint.rest_seconds())
-            if not endpoint.is_worth_following() and await self._pool.check(endpoint) is not None:
-                await asyncio.sleep(self._poll_seconds)
-                continue
+            if was_away or not endpoint.is_worth_following():
+                if await self._pool.check(endpoint) is not None:
+                    await asyncio.sleep(self._poll_seconds)
+                    continue
+                was_away = False
             heads = follow_heads(
                 endpoint.reader, endpoint.ws_url, self._poll_seconds, stream=self._streams.get(endpoint.number)
             )
@@ -168,6 +171,7 @@ class _Merger:
                         self._merge.show(endpoint.number, head)
                         self._changed.set()
             except WaterlineError as fault:
+                was_away = True
                 endpoint.failed(fault)
                 log.warning("chain=%s endpoint=%r heads: %s", self._pool.spec.name, endpoint.name, fault)
             self._merge.withdraw(endpoint.number)

@@ -9,6 +9,8 @@ import pytest
 from app.api.deps import ApiOptions
 from app.domain.account import AccountKey, Unreadable
 from app.domain.batch import DueAccount, ScanRange
+from app.domain.endpoint import EndpointHealth, EndpointStatus, LearnedLimits
+from app.store.endpoints import note_endpoints
 from app.store.engine import Database
 from app.store.scans import plan_scan
 from tests.fakes.pond import DOLLAR, ETHER, WETH, pond_account, pond_deployment, pond_records
@@ -150,9 +152,30 @@ async def test_status_tells_all_of_a_chain(site: Site) -> None:
                 "stale_reason": None,
                 "not_ready_reason": None,
                 "troubled_deployments": [],
+                "endpoints": [],
             }
         ],
     }
+
+
+async def test_status_tells_of_each_endpoint_by_number_and_host(site: Site) -> None:
+    await site.observe(12)
+    limits = LearnedLimits(2_000, 250, None)
+    down = EndpointStatus(DEVNET, 2, "b.example:8545", EndpointHealth.DOWN, 9, 3, 0.5, None, "no answer", limits)
+    well = EndpointStatus(DEVNET, 1, "a.example", EndpointHealth.HEALTHY, 12, 0, 0.0, 0.0841, None)
+    async with site.database.write() as session:
+        await note_endpoints(session, [well, down], EPOCH + 15)
+    site.now = EPOCH + 20
+    (chain,) = (await site.get("/v1/status")).json()["chains"]
+    assert [(one["number"], one["host"], one["health"], one["latency_ms"]) for one in chain["endpoints"]] == [
+        (1, "a.example", "healthy", 84),
+        (2, "b.example:8545", "down", None),
+    ]
+    second = chain["endpoints"][1]
+    assert (second["lag_blocks"], second["error_share"], second["trouble"]) == (3, "0.500", "no answer")
+    assert (second["range_blocks"], second["chunk_calls"], second["observed_seconds_ago"]) == (2_000, 250, 5)
+    told = (await site.get("/metrics")).text
+    assert 'waterline_chain_endpoint_healthy{chain="31337",endpoint="#2 b.example:8545"} 0.0' in told
 
 
 @pytest.mark.parametrize(
