@@ -202,6 +202,7 @@ class ChainEndpoint:
         self._latency[method] = seconds + (1 - _SMOOTHING) * (self._latency.get(method, seconds) - seconds)
         if not failed:
             self.answered_at = _now()
+            self._is_rested()
         if self._count is not None:
             self._count(self.name, method, _outcome(fault), seconds)
 
@@ -238,8 +239,7 @@ class ChainEndpoint:
     def showed(self, head: Header) -> None:
         """Its newest head."""
         self.head, self.answered_at = head, _now()
-        if self.health is EndpointHealth.RESTING and not self.rest_seconds():
-            self.health, self.trouble = EndpointHealth.HEALTHY, None
+        self._is_rested()
 
     def lags(self, trouble: str) -> None:
         """It is behind, although it answers: nothing is read from it until `catches_up`."""
@@ -272,6 +272,10 @@ class ChainEndpoint:
             raise
         self.health, self.trouble, self._failures, self._rests_until = EndpointHealth.HEALTHY, None, 0, 0.0
         return found
+
+    def _is_rested(self) -> None:
+        if self.health is EndpointHealth.RESTING and not self.rest_seconds():
+            self.health, self.trouble = EndpointHealth.HEALTHY, None
 
     def _rest(self, health: EndpointHealth, seconds: float) -> None:
         # spread out upwards only: never sooner than the endpoint asked for; nothing depends on the value

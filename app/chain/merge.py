@@ -202,8 +202,9 @@ class _Merger:
                 self._mark_lagging()
                 return due[1]
             self._require_answers()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), min(self._poll_seconds, self._silence_seconds / 4))
+            with suppress(TimeoutError):  # not wait_for, which may swallow a cancellation
+                async with asyncio.timeout(min(self._poll_seconds, self._silence_seconds / 4)):
+                    await self._changed.wait()
 
     async def _is_plausible(self, number: int, head: Header) -> bool:
         """A head that does not follow on ours is taken only from an endpoint that serves our chain for certain."""
