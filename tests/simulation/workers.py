@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -78,6 +79,7 @@ class SeedRunner:
 def _begin(url: str) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it counts what was done
+    sys.unraisablehook = lambda _: None  # what the dead leave behind complains as it goes
     logging.disable(logging.CRITICAL)  # every fault is logged, and there are dozens a seed
     server, name = Server(url), f"simulation_{os.getpid()}"
     loop = asyncio.new_event_loop()
