@@ -92,7 +92,9 @@ class Tracker:
     def _kept(self, block: BlockRef) -> KeptDeployment:
         deployment = self.state.deployment
         now = state_at(deployment, self.state, block)
-        return KeptDeployment(deployment, adapter_for(deployment.protocol), (), {}, now, None, None)
+        return KeptDeployment(
+            deployment, adapter_for(deployment.protocol), (), {}, now, None, None, now.priced.factors()
+        )
 
     async def _follow(self) -> Header:
         """The newest block, its logs, and the markets at it."""

@@ -49,6 +49,7 @@ async def index_block(
         await work.read_configuration()
     with sources.metrics.phase("accounts"):
         await work.read_states_and_accounts()
+    work.require_of_this_block()
     with sources.metrics.phase("rules"):
         await work.compare_rules()
     work.take_stock()
@@ -132,6 +133,11 @@ class _BlockWork:
         continued = await load_continued(self._database, self._found.states, self._found.accounts)
         self._found.accounts = []
         self._found.take(continued)
+
+    def require_of_this_block(self) -> None:
+        """No state is of another block than this, as far as that shows; `BlockGone` when one is."""
+        for name, why in self._sources.doubts.check(self._block, self._found.states).items():
+            self._found.take([Refusal(name, why, Refused(why))])
 
     async def compare_rules(self) -> None:
         """Where a deployment's rounding rules are new or little tested, compare them with its contract."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.chain.reader import ChainReader
 from app.domain.account import AccountState
 from app.domain.batch import BlockBatch, DueAccount, ScanRange
 from app.domain.market import Deployment, Market, MarketRecord
+from app.indexer.doubts import Doubts
 from app.indexer.metrics import ChainMetrics
 from app.indexer.options import IndexerOptions
 from app.indexer.unlogged import NOBODY, Unlogged
@@ -44,6 +45,7 @@ class Sources:
     """Blocks of a round in which every account that can change unseen is read once."""
     sampling_step: int
     """Blocks from one that is stored to the next."""
+    doubts: Doubts = field(default_factory=Doubts)
 
 
 @dataclass(frozen=True, slots=True)
