@@ -75,7 +75,7 @@ def commits_the_cursor_first() -> Iterator[None]:
     """A block is stored in one transaction, and what it brought in another one after it."""
     commit = StoredChain.commit
 
-    async def in_two_steps(self: StoredChain, harvest: Harvest, lock: AdvisoryLock) -> None:
+    async def in_two_steps(self: StoredChain, harvest: Harvest, lock: AdvisoryLock) -> Any:
         empty = replace(harvest.batch, markets=(), records=(), accounts=())
         before = self.cursor
         await lock.verify()
@@ -85,7 +85,7 @@ def commits_the_cursor_first() -> Iterator[None]:
         async with self._database.write() as session:  # the second one replaces the block by the whole of it
             await drop_blocks_above(session, harvest.batch.block.chain_id, harvest.batch.block.number - 1)
         self.cursor = before
-        await commit(self, harvest, lock)
+        return await commit(self, harvest, lock)
 
     with patch.object(StoredChain, "commit", in_two_steps):
         yield
