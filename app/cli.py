@@ -23,7 +23,7 @@ from app.settings import Settings, load_settings
 from app.supervisor import EXIT_FATAL, EXIT_REFUSED
 
 if TYPE_CHECKING:
-    from app.api.schemas_protocols import ProtocolsView
+    from app.api.schemas.protocols import ProtocolsView
 
 app = typer.Typer(
     name="waterline",

@@ -12,17 +12,17 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from app.api import examples
 from app.api.addresses import to_checksum
 from app.api.answers import answer, restarting
 from app.api.cursor import MAX_LENGTH, Cursor, make_cursor, read_cursor
 from app.api.decimals import WAD_DECIMALS, decimal
 from app.api.deps import ReadContext, require_block
+from app.api.examples import common as examples
 from app.api.freshness import as_of_head, as_of_past, least_fresh
 from app.api.heads import ChainAt, Directory, load_directory, with_troubles
 from app.api.problems import CURSOR_EXPIRED, INVALID_PARAMETER, UNAVAILABLE, ApiProblem
-from app.api.schemas import AccountsView, RankedAccountView
-from app.api.schemas_base import Kind
+from app.api.schemas.base import Kind
+from app.api.schemas.wallets import AccountsView, RankedAccountView
 from app.api.wallets import ChainIdQuery, Context
 from app.domain.chain import Address
 from app.domain.market import Deployment

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from app.api.deps import Overtaken
 from app.api.freshness import cache_seconds
-from app.api.schemas_base import AsOf, View
+from app.api.schemas.base import AsOf, View
 
 T = TypeVar("T")
 

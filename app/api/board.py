@@ -8,18 +8,19 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from app.api import examples, examples_board
 from app.api.addresses import to_checksum
 from app.api.answers import answer
 from app.api.cursor import MAX_LENGTH, make_change_cursor, read_change_cursor
 from app.api.decimals import WAD_DECIMALS, decimal
 from app.api.deps import ReadContext
+from app.api.examples import board as examples_board
+from app.api.examples import common as examples
 from app.api.freshness import as_of_head, least_fresh
 from app.api.heads import ChainAt, Directory, load_directory
 from app.api.markets import DeploymentIdQuery, narrowed
 from app.api.problems import INVALID_PARAMETER, UNAVAILABLE, ApiProblem
-from app.api.schemas_base import Status
-from app.api.schemas_board import (
+from app.api.schemas.base import Status
+from app.api.schemas.board import (
     BoardLineView,
     BoardView,
     RiskHistoryView,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.api.schemas_account import LiquidationPriceView
+from app.api.schemas.account import LiquidationPriceView
 from app.domain.market import ValueUnit
 from app.domain.risk import LiquidationPrice
 from app.domain.units import format_units

@@ -7,16 +7,16 @@ from functools import cache
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.api import examples
 from app.api.accounts import ranking_at
 from app.api.addresses import to_checksum
 from app.api.answers import answer, restarting
 from app.api.deps import ReadContext
+from app.api.examples import common as examples
 from app.api.freshness import least_fresh
 from app.api.heads import ChainAt, load_directory, with_troubles
 from app.api.protocols import protocols_view
-from app.api.schemas import DeploymentsView, DeploymentView, StatusCounts
-from app.api.schemas_protocols import ProtocolsView
+from app.api.schemas.protocols import ProtocolsView
+from app.api.schemas.wallets import DeploymentsView, DeploymentView, StatusCounts
 from app.api.wallets import ChainIdQuery, Context
 from app.domain.market import Deployment
 from app.domain.risk import RiskStatus

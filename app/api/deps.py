@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 
 from app.api.books import ChainBooks
 from app.api.cache import SingleFlightCache
-from app.api.schemas import WalletView
+from app.api.schemas.wallets import WalletView
 from app.api.stream import BlockStream
 from app.domain.account import AccountState, NotYetRead
 from app.domain.legs import Factor

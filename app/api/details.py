@@ -13,8 +13,7 @@ from app.api.deps import ReadContext
 from app.api.loaded import LoadedWallet
 from app.api.price_history import PriceHistory, load_price_history
 from app.api.problems import INVALID_PARAMETER, ApiProblem
-from app.api.schemas import WalletView
-from app.api.schemas_moves import (
+from app.api.schemas.moves import (
     AssetExposureView,
     BufferView,
     ExposureView,
@@ -23,6 +22,7 @@ from app.api.schemas_moves import (
     TurnView,
     WithdrawableView,
 )
+from app.api.schemas.wallets import WalletView
 from app.domain.account import AccountSnapshot
 from app.domain.legs import Factor
 from app.domain.risk import RiskStatus

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import StreamingResponse
 
 from app.api.deps import ReadContext, context_of
-from app.api.examples import problem_response
+from app.api.examples.common import problem_response
 from app.api.problems import TOO_MANY_STREAMS, ApiProblem
 from app.api.stream import BlockStream
 

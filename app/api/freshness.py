@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.api.schemas_base import AsOf, Finality
+from app.api.schemas.base import AsOf, Finality
 from app.domain.specs import chain_spec
 from app.store.blocks import StoredBlock
 from app.store.chains import ChainStatus

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from app.api.deps import Following, ReadContext
 from app.api.freshness import as_of_head, as_of_past
 from app.api.problems import BLOCK_NOT_STORED, INVALID_PARAMETER, UNKNOWN_CHAIN, ApiProblem
-from app.api.schemas import TroubledDeployment
-from app.api.schemas_base import AsOf
+from app.api.schemas.base import AsOf
+from app.api.schemas.wallets import TroubledDeployment
 from app.domain.market import Deployment
 from app.store.blocks import StoredBlock, load_block
 from app.store.chains import ChainStatus

@@ -10,17 +10,17 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from app.api import examples
 from app.api.addresses import to_checksum
 from app.api.answers import answer
 from app.api.decimals import WAD_DECIMALS, decimal
 from app.api.deps import ReadContext
+from app.api.examples import common as examples
 from app.api.freshness import least_fresh
 from app.api.heads import ChainAt, load_directory, load_stored
 from app.api.markets import DeploymentIdQuery, narrowed
 from app.api.problems import BLOCK_NOT_STORED, INVALID_PARAMETER, ApiProblem
-from app.api.schemas import AccountHistory, HistoryPoint, HistoryView
-from app.api.schemas_base import Kind
+from app.api.schemas.base import Kind
+from app.api.schemas.wallets import AccountHistory, HistoryPoint, HistoryView
 from app.api.wallets import BLOCK_NUMBER_MAX, AddressPath, ChainIdQuery, Context, one_chain, wallet_of
 from app.domain.account import AccountKey
 from app.domain.chain import Address

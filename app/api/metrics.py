@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import Scope
 
-from app.api.schemas_status import ChainStatusView
+from app.api.schemas.status import ChainStatusView
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

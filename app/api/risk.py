@@ -11,15 +11,16 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from app.api import examples, examples_risk
 from app.api.addresses import to_checksum
 from app.api.answers import answer, restarting
 from app.api.books import BookAt
 from app.api.deps import Overtaken, ReadContext
+from app.api.examples import common as examples
+from app.api.examples import risk as examples_risk
 from app.api.freshness import as_of_head, least_fresh
 from app.api.heads import ChainAt, Directory, load_directory, with_troubles
 from app.api.problems import INVALID_PARAMETER, NOT_FOUND, UNAVAILABLE, ApiProblem
-from app.api.render_risk import (
+from app.api.render.risk import (
     RiskTally,
     chain_view,
     concentration_view,
@@ -29,7 +30,7 @@ from app.api.render_risk import (
     tallies,
     total_of,
 )
-from app.api.schemas_risk import CurveView, ExclusionsView, RiskSummaryView, RiskView
+from app.api.schemas.risk import CurveView, ExclusionsView, RiskSummaryView, RiskView
 from app.api.wallets import ChainIdQuery, Context
 from app.book import BlockReplaced
 from app.domain.market import Deployment, Market

@@ -11,14 +11,14 @@ from starlette.responses import Response
 from app.api.addresses import to_checksum
 from app.api.decimals import WAD_DECIMALS, decimal
 from app.api.deps import ReadContext
-from app.api.examples import responses
-from app.api.examples_simulate import SIMULATION
+from app.api.examples.common import responses
+from app.api.examples.simulate import SIMULATION
 from app.api.freshness import least_fresh
 from app.api.loaded import LoadedWallet
 from app.api.problems import INVALID_PARAMETER, ApiProblem
-from app.api.render import totals_view
-from app.api.schemas_account import ReasonView
-from app.api.schemas_simulate import (
+from app.api.render.wallets import totals_view
+from app.api.schemas.account import ReasonView
+from app.api.schemas.simulate import (
     AccountChange,
     MovedPrice,
     PriceMove,

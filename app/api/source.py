@@ -9,11 +9,11 @@ from app.api.deps import ReadContext
 from app.api.history import load_history_view
 from app.api.market_simulation import load_falls
 from app.api.risk import load_group_curve, load_summary
-from app.api.schemas import AccountsView, DeploymentsView, HistoryView, WalletView
-from app.api.schemas_accuracy import AccuracyView
-from app.api.schemas_risk import CurveView, RiskSimulationView, RiskSummaryView
-from app.api.schemas_simulate import SimulationView
-from app.api.schemas_tracking import TrackingView
+from app.api.schemas.accuracy import AccuracyView
+from app.api.schemas.risk import CurveView, RiskSimulationView, RiskSummaryView
+from app.api.schemas.simulate import SimulationView
+from app.api.schemas.tracking import TrackingView
+from app.api.schemas.wallets import AccountsView, DeploymentsView, HistoryView, WalletView
 from app.api.simulate import load_stresses
 from app.api.tracking import Tracker
 from app.api.wallets import load_wallet_view

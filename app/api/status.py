@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.api import examples
 from app.api.deps import ReadContext
+from app.api.examples import common as examples
 from app.api.freshness import as_of_head, least_fresh
 from app.api.metrics import CONTENT_TYPE, exposition
-from app.api.schemas import TroubledDeployment
-from app.api.schemas_base import AsOf
-from app.api.schemas_status import ChainStatusView, EndpointView, HealthView, NotReady, ReadyView, StatusView
+from app.api.schemas.base import AsOf
+from app.api.schemas.status import ChainStatusView, EndpointView, HealthView, NotReady, ReadyView, StatusView
+from app.api.schemas.wallets import TroubledDeployment
 from app.api.wallets import Context
 from app.errors import WaterlineError
 from app.store.blocks import load_head

@@ -14,12 +14,12 @@ from fastapi import APIRouter, Depends
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from app.api import examples
 from app.api.addresses import to_checksum
 from app.api.deps import ReadContext
+from app.api.examples import common as examples
 from app.api.heads import load_directory
 from app.api.problems import TOO_MANY_REQUESTS, ApiProblem
-from app.api.schemas_tracking import TrackedChain, TrackingView
+from app.api.schemas.tracking import TrackedChain, TrackingView
 from app.api.wallets import AddressPath, ChainIdQuery, one_chain, wallet_of
 from app.domain.chain import Address, ChainId
 from app.domain.specs import chain_spec

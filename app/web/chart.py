@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
 
-from app.api.schemas import HistoryPoint
+from app.api.schemas.wallets import HistoryPoint
 from app.web import format as shown
 from app.web.gauge import Tick
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import floor, log10
 
-from app.api.schemas_risk import CurveView
+from app.api.schemas.risk import CurveView
 from app.web import format as shown
 from app.web.gauge import Tick
 

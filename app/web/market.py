@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.api.schemas_risk import BandView, CurveView, RiskSimulationView, RiskSummaryView
+from app.api.schemas.risk import BandView, CurveView, RiskSimulationView, RiskSummaryView
 from app.web import format as shown
 from app.web.curve_chart import CurveChart, curve_chart
 from app.web.source import PageSource

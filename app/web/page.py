@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from app.api.schemas import DeploymentView, HistoryView, WalletView
-from app.api.schemas_base import AsOf
+from app.api.schemas.base import AsOf
+from app.api.schemas.wallets import DeploymentView, HistoryView, WalletView
 from app.domain.specs import chain_spec
 from app.web import format as shown
 from app.web.chart import Chart, chart

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.api.schemas import RankedAccountView
-from app.api.schemas_account import AccountView, NamedLiquidationPrice, PerpView
+from app.api.schemas.account import AccountView, NamedLiquidationPrice, PerpView
+from app.api.schemas.wallets import RankedAccountView
 from app.web import format as shown
 
 _NAMED = 2

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.api.schemas import StatusCounts
-from app.api.schemas_account import AccountView
+from app.api.schemas.account import AccountView
+from app.api.schemas.wallets import StatusCounts
 from app.web import format as shown
 from app.web.assets import Asset
 from app.web.gauge import gauge

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from app.api.addresses import BadAddress, WalletReference, to_checksum
 from app.api.problems import BAD_REQUEST, NOT_FOUND, ApiProblem, problem_of, problem_response
-from app.api.schemas import HistoryView, WalletView
+from app.api.schemas.wallets import HistoryView, WalletView
 from app.domain.chain import Address
 from app.errors import Retryable, WaterlineError
 from app.web.assets import Asset, load_assets

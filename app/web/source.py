@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from app.api.schemas import AccountsView, DeploymentsView, HistoryView, WalletView
-from app.api.schemas_accuracy import AccuracyView
-from app.api.schemas_risk import CurveView, RiskSimulationView, RiskSummaryView
-from app.api.schemas_simulate import SimulationView
-from app.api.schemas_tracking import TrackingView
+from app.api.schemas.accuracy import AccuracyView
+from app.api.schemas.risk import CurveView, RiskSimulationView, RiskSummaryView
+from app.api.schemas.simulate import SimulationView
+from app.api.schemas.tracking import TrackingView
+from app.api.schemas.wallets import AccountsView, DeploymentsView, HistoryView, WalletView
 from app.domain.chain import Address, ChainId
 
 

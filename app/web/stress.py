@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.api.schemas_simulate import MovedPrice, SimulatedAccount, SimulationView
+from app.api.schemas.simulate import MovedPrice, SimulatedAccount, SimulationView
 from app.web import format as shown
 from app.web.words import LIQUIDATABLE, NO_DEBT, NO_POSITION, UNKNOWN, Band, margin_band
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from app.api.schemas import RankedAccountView, WalletView
-from app.api.schemas_account import AccountView, NamedLiquidationPrice
+from app.api.schemas.account import AccountView, NamedLiquidationPrice
+from app.api.schemas.wallets import RankedAccountView, WalletView
 from app.domain.specs import chain_spec
 from app.web import format as shown
 from app.web.perp_words import held, price_name

@@ -6,8 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.api.addresses import to_checksum
-from app.api.examples_accuracy import ACCURACY
-from app.api.schemas import (
+from app.api.examples.accuracy import ACCURACY
+from app.api.schemas.account import AccountView, NamedLiquidationPrice, PositionView, ReasonView, RestoreView
+from app.api.schemas.accuracy import AccuracyView
+from app.api.schemas.base import AsOf
+from app.api.schemas.risk import CurveView, RiskSimulationView, RiskSummaryView
+from app.api.schemas.simulate import SimulationView
+from app.api.schemas.tracking import TrackingView
+from app.api.schemas.wallets import (
     AccountHistory,
     AccountsView,
     DeploymentsView,
@@ -19,12 +25,6 @@ from app.api.schemas import (
     WalletTotals,
     WalletView,
 )
-from app.api.schemas_account import AccountView, NamedLiquidationPrice, PositionView, ReasonView, RestoreView
-from app.api.schemas_accuracy import AccuracyView
-from app.api.schemas_base import AsOf
-from app.api.schemas_risk import CurveView, RiskSimulationView, RiskSummaryView
-from app.api.schemas_simulate import SimulationView
-from app.api.schemas_tracking import TrackingView
 from app.domain.chain import Address
 from tests.web.market_builders import market_answers
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.api.examples_risk import CURVE, SIMULATION, SUMMARY
-from app.api.schemas_risk import CurveView, RiskSimulationView, RiskSummaryView
+from app.api.examples.risk import CURVE, SIMULATION, SUMMARY
+from app.api.schemas.risk import CurveView, RiskSimulationView, RiskSummaryView
 
 
 def market_answers() -> tuple[RiskSummaryView, CurveView, RiskSimulationView]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.api.schemas import TroubledDeployment
-from app.api.schemas_account import AccountView, PerpView
+from app.api.schemas.account import AccountView, PerpView
+from app.api.schemas.wallets import TroubledDeployment
 from tests.web import builders as b
 
 VETH = "0x86f1e0420c26a858fc203a3645dd1a36868f18e5"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.api.examples_simulate import SIMULATION
-from app.api.schemas_simulate import SimulationView
+from app.api.examples.simulate import SIMULATION
+from app.api.schemas.simulate import SimulationView
 
 _ACCOUNT = SIMULATION["accounts"][0]
 

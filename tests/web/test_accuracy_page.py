@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.api.examples_accuracy import ACCURACY
-from app.api.schemas_accuracy import AccuracyView
+from app.api.examples.accuracy import ACCURACY
+from app.api.schemas.accuracy import AccuracyView
 from tests.web import builders as b
 from tests.web.test_pages import client_of
 

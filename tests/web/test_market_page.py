@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.api.addresses import to_checksum
-from app.api.schemas_risk import CurveView
+from app.api.schemas.risk import CurveView
 from app.api.source import ReadPath
 from app.errors import Retryable
 from app.store.engine import Database

@@ -5,7 +5,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.api.problems import BLOCK_NOT_STORED, UNKNOWN_CHAIN, ApiProblem
-from app.api.schemas_account import ReasonView
+from app.api.schemas.account import ReasonView
 from app.errors import Retryable
 from app.web.routes import mount_pages
 from tests.web import builders as b

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.api.schemas import WalletView
+from app.api.schemas.wallets import WalletView
 from tests.web import builders as b
 from tests.web import perp_builders as p
 from tests.web.html import Page

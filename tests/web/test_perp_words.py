@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.api.schemas_account import ReasonView
+from app.api.schemas.account import ReasonView
 from app.web.perp_words import held, position_said
 from app.web.words import band_of, verdict_of
 from tests.web import builders as b

@@ -1,0 +1,1 @@
+"""Examples in the API's own documentation; one module a subject."""

@@ -1,0 +1,1 @@
+"""From values to answers: every integer becomes an exact decimal string, here and nowhere else."""
