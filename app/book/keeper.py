@@ -71,6 +71,8 @@ class _Plan:
     kept: dict[str, KeptDeployment] = field(default_factory=dict)
     refilled: dict[str, list[AccountState]] = field(default_factory=dict)
     """Deployments to be filed anew, with all of their accounts."""
+    left: set[str] = field(default_factory=set)
+    """Deployments nobody follows: nothing of them is in the book."""
     accounts: list[AccountState] = field(default_factory=list)
     """Accounts of the others that changed."""
     gone: set[AccountKey] = field(default_factory=set)
@@ -130,7 +132,8 @@ class Keeper:
             await _require_stored(session, to)
             delta = await load_delta(session, self._chain_id, at, to)
             plan = await self._plan(session, to, delta.records, delta.described, self.kept)
-        plan.accounts = [a for a in delta.accounts if a.key.deployment_id not in plan.refilled]
+        moved = plan.kept.keys() - plan.refilled.keys()
+        plan.accounts = [account for account in delta.accounts if account.key.deployment_id in moved]
         changed = {account.key for account in plan.accounts}
         for name, accounts in plan.refilled.items():
             changed |= {account.key for account in accounts} | self._accounts.keys_of(name)
@@ -160,7 +163,8 @@ class Keeper:
                 self._forget()
                 return None
             plan = await self._plan(session, back, {}, frozenset(), self.kept, anew=True)
-            touched = sorted(key for key in undone if key.deployment_id not in plan.refilled)
+            moved = plan.kept.keys() - plan.refilled.keys()
+            touched = sorted(key for key in undone if key.deployment_id in moved)
             plan.accounts = await load_states(session, touched, back)
         plan.gone = set(touched) - {account.key for account in plan.accounts}
         await self._carry_out(plan)
@@ -254,8 +258,11 @@ class Keeper:
         plan = _Plan(to)
         troubles = await load_troubles_at(session, {self._chain_id: to.id})
         for deployment in await load_deployments(session, self._chain_id):
-            name, known = deployment.id, before.get(deployment.id)
-            trouble = _text(troubles.get(name))
+            name, known, told = deployment.id, before.get(deployment.id), troubles.get(deployment.id)
+            if told is not None and not told.is_followed:
+                plan.left.add(name)
+                continue
+            trouble = _text(told)
             if known is None or anew or known.state is None:
                 now = await self._load_kept(session, deployment, to, trouble)
             else:
@@ -304,7 +311,7 @@ class Keeper:
 
 
 def _apply(plan: _Plan, accounts: KeptAccounts) -> None:
-    for name in plan.refilled:
+    for name in plan.left | plan.refilled.keys():
         for key in accounts.keys_of(name):
             accounts.remove(key)
     for kept in plan.kept.values():

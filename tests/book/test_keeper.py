@@ -16,7 +16,7 @@ from app.domain.account import AccountKey
 from app.domain.risk import RiskStatus
 from app.store.accounts import load_accounts
 from app.store.blocks import StoredBlock
-from app.store.deployments import load_troubles_at
+from app.store.deployments import DeploymentTrouble, load_troubles_at, note_trouble
 from app.store.engine import Database
 from app.store.markets import load_markets, load_records
 from app.valuation.assess import quick_health, restore_at
@@ -206,6 +206,28 @@ async def test_a_state_nothing_can_be_made_of_makes_its_accounts_unknown_and_nob
         assert reading.status(account.key) is status
         assert ("younger" in reading.unvalued.get("pond-devnet", "")) == (status is RiskStatus.UNKNOWN)
         assert [sums.counts[status] for sums in ledger_sums(reading)] == [1]
+    await site.client.aclose()
+
+
+async def test_what_nobody_follows_is_not_in_the_book_and_comes_back_whole(database: Database) -> None:
+    site = open_site(database)
+    await site.register()
+    account = pond_account(wallet(1), weth=ETHER, usdc_debt=1000 * DOLLAR)
+    keeper = Keeper(database, DEVNET, adapters=find_lake)
+    await keeper.load(await site.commit(1, [account]))
+    before = await keeper.read()
+    assert before.accounts == 1
+    for number, trouble in ((2, DeploymentTrouble("not followed", 2, is_followed=False)), (3, None)):
+        block = await site.commit(number)
+        async with database.write() as session:
+            await note_trouble(session, "pond-devnet", block.id, trouble)
+        await keeper.advance(block)
+        reading = await keeper.read()
+        assert reading.accounts == (0 if trouble else 1)
+        assert ("pond-devnet" in keeper.kept) == (trouble is None)
+        fresh = Keeper(database, DEVNET, adapters=find_lake)
+        await fresh.load(block)
+        assert content(fresh, await fresh.read()) == content(keeper, reading)
     await site.client.aclose()
 
 
