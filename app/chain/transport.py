@@ -19,9 +19,17 @@ from web3.types import RPCEndpoint
 from app.chain.faults import ResponseTooLarge, Transport, classify_status
 from app.errors import Refused
 
-SILENT: Final = logging.getLogger("app.chain.silent")
-"""Takes the place of foreign loggers that print endpoint URLs."""
-SILENT.disabled = True
+
+class _Silent(logging.Logger):
+    """Logs nothing, whatever a configuration of logging says: a mere `disabled` is undone by any dictConfig."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name it has in the class above
+        del level
+        return False
+
+
+SILENT: Final = _Silent("app.chain.silent")
+"""Takes the place of foreign loggers that print endpoint URLs. Not registered, so nobody finds it to enable it."""
 
 _CONNECTIONS: Final = 8
 _CONNECT_SECONDS: Final = 10.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import logging.config
 import traceback
 
 import pytest
@@ -19,7 +20,7 @@ from app.chain.faults import (
     Unauthorised,
 )
 from app.chain.rpc import RetryPolicy, Rpc
-from app.chain.transport import HttpReply, describe_endpoint
+from app.chain.transport import SILENT, HttpReply, describe_endpoint
 from app.errors import Refused, WaterlineError
 from tests.fakes.node import IMPATIENT, FakeNode, NodeSays
 
@@ -185,3 +186,10 @@ async def test_nothing_of_the_url_is_said_when_the_network_fails(lean: bool, cap
     assert MARKER not in everything_said(caught.value)
     assert MARKER not in caplog.text
     assert MARKER not in f"{rpc!r} {rpc} {rpc._provider!r} {rpc._provider}"
+
+
+def test_no_configuration_of_logging_makes_the_silent_logger_speak(caplog: pytest.LogCaptureFixture) -> None:
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+    SILENT.disabled = False
+    SILENT.error("a URL with a key")
+    assert caplog.text == ""
