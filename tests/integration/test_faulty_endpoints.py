@@ -41,7 +41,7 @@ pytestmark = [pytest.mark.database, pytest.mark.devnet, pytest.mark.timeout(7_20
 
 __all__ = ["make_database"]
 
-BLOCKS = int(os.environ.get("FAULTY_BLOCKS", "150"))
+BLOCKS = int(os.environ.get("FAULTY_BLOCKS", "60"))
 CLEAN_BLOCKS = 50
 """Followed by the same indexer through the same proxies, once they stop spoiling: what the loss is measured against."""
 REORG_EVERY = 50
