@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from app.domain.account import AccountSnapshot
 from app.protocols.base import DeploymentState, Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """How the rules in use compare with the contract."""
+
+    samples: int | None = None
+    """Accounts compared; None when never."""
+    matches: int = 0
+
+    @property
+    def failed(self) -> bool:
+        """The rules are known not to fit."""
+        return self.samples is not None and self.matches < self.samples
 
 
 def choose_rules(

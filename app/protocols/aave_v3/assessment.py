@@ -12,7 +12,7 @@ from app.protocols.aave_v3.accrual import Accrued
 from app.protocols.aave_v3.legs import Leg, add_up, read_legs
 from app.protocols.aave_v3.liquidation import liquidation_prices
 from app.protocols.aave_v3.raw import NO_EMODE
-from app.protocols.aave_v3.records import Confirmation
+from app.protocols.calibration import Confirmation
 
 _SENTINEL_HEALTH_WAD = 95 * WAD // 100
 """Below this health factor the sentinel does not hold liquidations off."""

@@ -11,9 +11,9 @@ from app.protocols.aave_v3.account_data import available_borrows, average_bps, h
 from app.protocols.aave_v3.accrual import Accrued
 from app.protocols.aave_v3.assessment import assess
 from app.protocols.aave_v3.book import Names, basis, make_factors, make_legs
-from app.protocols.aave_v3.records import Confirmation
 from app.protocols.aave_v3.restoration import restore
 from app.protocols.base import PricedState, Truth
+from app.protocols.calibration import Confirmation
 
 _UNKNOWN = Health(RiskStatus.UNKNOWN, None, None, None)
 _NO_DEBT, _HEALTHY, _LIQUIDATABLE = RiskStatus.NO_DEBT, RiskStatus.HEALTHY, RiskStatus.LIQUIDATABLE

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from app.domain.chain import ZERO_ADDRESS, Address
+from app.domain.chain import ZERO_ADDRESS
 from app.domain.market import Deployment, Market, MarketRecord
 from app.errors import Fatal
 from app.protocols.aave_v3.raw import EMode, FeedForm, Indices, Price, Raw, Reserve, Roots
 from app.protocols.aave_v3.rules import Rules, rules_by_code
-
-Values = tuple[int | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """How the rules in use compare with the contract."""
-
-    samples: int | None = None
-    """Accounts compared; None when never."""
-    matches: int = 0
-
-    @property
-    def failed(self) -> bool:
-        """The rules are known not to fit."""
-        return self.samples is not None and self.matches < self.samples
+from app.protocols.calibration import Confirmation
+from app.protocols.stored import Values, address_number, known, read_address, values_by_kind
 
 
 def to_records(deployment_id: str, raw: Raw, rules: Rules, confirmation: Confirmation) -> Iterator[MarketRecord]:
@@ -38,16 +23,16 @@ def to_records(deployment_id: str, raw: Raw, rules: Rules, confirmation: Confirm
     yield record(
         "roots",
         "",
-        _number(roots.pool),
-        _number(roots.configurator),
-        _number(roots.oracle),
-        _number(roots.sentinel),
+        address_number(roots.pool),
+        address_number(roots.configurator),
+        address_number(roots.oracle),
+        address_number(roots.sentinel),
         roots.revision,
-        _number(roots.base_currency),
+        address_number(roots.base_currency),
         roots.base_unit,
         int.from_bytes(roots.base_symbol.encode()[:32], "big"),
     )
-    yield record("listing", "", *map(_number, raw.listing))
+    yield record("listing", "", *map(address_number, raw.listing))
     yield record("rules", "", rules.code, confirmation.samples, confirmation.matches)
     yield record("sentinel", "", None if raw.liquidation_allowed is None else int(raw.liquidation_allowed))
     for reserve in raw.reserves:
@@ -57,11 +42,11 @@ def to_records(deployment_id: str, raw: Raw, rules: Rules, confirmation: Confirm
             reserve.id,
             reserve.word,
             reserve.decimals,
-            _number(reserve.a_token),
-            _number(reserve.variable_debt_token),
-            _number(reserve.stable_debt_token),
+            address_number(reserve.a_token),
+            address_number(reserve.variable_debt_token),
+            address_number(reserve.stable_debt_token),
             reserve.grace_until,
-            _number(reserve.source),
+            address_number(reserve.source),
             int(reserve.feed_form),
         )
         indices = raw.indices[reserve.code]
@@ -76,7 +61,7 @@ def to_records(deployment_id: str, raw: Raw, rules: Rules, confirmation: Confirm
             emode.ltv_bps,
             emode.threshold_bps,
             emode.bonus_bps,
-            _number(emode.price_source),
+            address_number(emode.price_source),
             emode.collateral_bitmap,
             emode.ltv_zero_bitmap,
             None if emode.isolated is None else int(emode.isolated),
@@ -93,9 +78,7 @@ def from_records(
     Raises:
         Fatal: a record or market is missing or is not of the shape this adapter writes.
     """
-    by_kind: dict[str, dict[str, Values]] = {}
-    for record in records:
-        by_kind.setdefault(record.kind, {})[record.subject] = record.values
+    by_kind = values_by_kind(records)
     try:
         return _decode(by_kind, {market.code: market for market in markets})
     except (KeyError, ValueError, TypeError, OverflowError) as error:
@@ -113,27 +96,27 @@ def _decode(
 ) -> tuple[Raw, Rules, Confirmation]:
     pool, configurator, oracle, sentinel, revision, currency, unit, symbol = by_kind["roots"][""]
     rules_code, samples, matches = by_kind["rules"][""]
-    rules = rules_by_code(_known(rules_code))
+    rules = rules_by_code(known(rules_code))
     if rules is None:
         raise ValueError(f"no rules have the code {rules_code}")
-    listing = tuple(_address(value) for value in by_kind["listing"][""])
+    listing = tuple(read_address(value) for value in by_kind["listing"][""])
     (allowed,) = by_kind["sentinel"][""]
     reserves = tuple(
         _reserve(by_kind["config"][str(asset)], markets[str(asset)])
         for asset in listing
         if asset != ZERO_ADDRESS and str(asset) in by_kind.get("config", {})
     )
-    emodes = {_known(number): _emode(by_kind["emode"][str(number)]) for number in by_kind["emodes"][""]}
+    emodes = {known(number): _emode(by_kind["emode"][str(number)]) for number in by_kind["emodes"][""]}
     raw = Raw(
         roots=Roots(
-            _address(pool),
-            _address(configurator),
-            _address(oracle),
-            _address(sentinel),
-            _known(revision),
-            _address(currency),
-            _known(unit),
-            _known(symbol).to_bytes(32, "big").lstrip(b"\0").decode(),
+            read_address(pool),
+            read_address(configurator),
+            read_address(oracle),
+            read_address(sentinel),
+            known(revision),
+            read_address(currency),
+            known(unit),
+            known(symbol).to_bytes(32, "big").lstrip(b"\0").decode(),
         ),
         listing=listing,
         reserves=reserves,
@@ -147,24 +130,24 @@ def _decode(
         },
         liquidation_allowed=None if allowed is None else bool(allowed),
     )
-    return raw, rules, Confirmation(samples, _known(matches))
+    return raw, rules, Confirmation(samples, known(matches))
 
 
 def _reserve(values: Values, market: Market) -> Reserve:
     number, word, decimals, a_token, variable, stable, grace_until, source, form = values
     return Reserve(
-        id=_known(number),
+        id=known(number),
         asset=market.asset,
         code=market.code,
         symbol=market.symbol,
-        decimals=_known(decimals),
+        decimals=known(decimals),
         word=word,
-        a_token=_address(a_token),
-        variable_debt_token=_address(variable),
-        stable_debt_token=_address(stable),
+        a_token=read_address(a_token),
+        variable_debt_token=read_address(variable),
+        stable_debt_token=read_address(stable),
         grace_until=grace_until,
-        source=None if source is None else _address(source),
-        feed_form=FeedForm(_known(form)),
+        source=None if source is None else read_address(source),
+        feed_form=FeedForm(known(form)),
     )
 
 
@@ -181,7 +164,7 @@ def _index_values(indices: Indices) -> Values:
 def _indices(values: Values) -> Indices | None:
     if values == _NO_INDICES:
         return None
-    liquidity_index, liquidity_rate, borrow_index, borrow_rate, updated_at = map(_known, values)
+    liquidity_index, liquidity_rate, borrow_index, borrow_rate, updated_at = map(known, values)
     return Indices(liquidity_index, liquidity_rate, borrow_index, borrow_rate, updated_at)
 
 
@@ -196,22 +179,8 @@ def _emode(values: Values) -> EMode:
         ltv,
         threshold,
         bonus,
-        None if source is None else _address(source),
+        None if source is None else read_address(source),
         collateral,
         ltv_zero,
         None if isolated is None else bool(isolated),
     )
-
-
-def _number(address: Address | None) -> int | None:
-    return None if address is None else int.from_bytes(address, "big")
-
-
-def _address(value: int | None) -> Address:
-    return Address(_known(value).to_bytes(20, "big"))
-
-
-def _known(value: int | None) -> int:
-    if value is None:
-        raise ValueError("a number that is always known is missing")
-    return value

@@ -18,9 +18,10 @@ from app.protocols.aave_v3.price_reads import read_moving
 from app.protocols.aave_v3.priced import AavePrices
 from app.protocols.aave_v3.raw import Raw
 from app.protocols.aave_v3.reads import read_raw
-from app.protocols.aave_v3.records import Confirmation, from_records, to_records
+from app.protocols.aave_v3.records import from_records, to_records
 from app.protocols.aave_v3.rules import Rules, likeliest_first, suggested_rules
 from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind, Touch, Truth
+from app.protocols.calibration import Confirmation
 
 
 @dataclass(frozen=True)

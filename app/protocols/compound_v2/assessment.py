@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from app.domain.account import AccountSnapshot
 from app.domain.risk import PositionRisk, Reason, RiskAssessment, RiskStatus
 from app.domain.units import BPS, WAD, format_units
+from app.protocols.calibration import Confirmation
 from app.protocols.compound_v2.accrual import Accrued
 from app.protocols.compound_v2.legs import (
     SHOWN_DECIMALS,
@@ -19,7 +20,6 @@ from app.protocols.compound_v2.legs import (
 )
 from app.protocols.compound_v2.liquidation import liquidation_price
 from app.protocols.compound_v2.raw import CORE_POOL
-from app.protocols.compound_v2.records import Confirmation
 
 
 def assess(accrued: Accrued, confirmation: Confirmation, snapshot: AccountSnapshot) -> RiskAssessment:

@@ -9,12 +9,12 @@ from app.domain.risk import Health, Restoration, RiskAssessment, RiskStatus
 from app.domain.specs import chain_spec
 from app.domain.units import BPS, SECONDS_PER_YEAR, WAD
 from app.protocols.base import PricedState, Truth
+from app.protocols.calibration import Confirmation
 from app.protocols.compound_v2.accrual import Accrued
 from app.protocols.compound_v2.assessment import assess, utilization_wad
 from app.protocols.compound_v2.book import basis, make_factors, make_legs
 from app.protocols.compound_v2.legs import add_up, oracle_price, pool_of, read_legs, shown_price, vai_debt
 from app.protocols.compound_v2.raw import CORE_POOL, Listing, pack_debt, unpack_debt
-from app.protocols.compound_v2.records import Confirmation
 from app.protocols.compound_v2.restoration import restore
 
 _UNKNOWN = Health(RiskStatus.UNKNOWN, None, None, None)

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 
 from app.domain.chain import Address
 from app.domain.market import Deployment, Market, MarketRecord
 from app.errors import Fatal
+from app.protocols.calibration import Confirmation
 from app.protocols.compound_v2.raw import Listing, Numbers, Pool, Raw, Roots
 from app.protocols.compound_v2.rules import Rules, rules_by_code
+from app.protocols.stored import Values, address_number, known, read_address, values_by_kind
 
-Values = tuple[int | None, ...]
 _UNREAD: Values = (None,)
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """How the rules in use compare with the contract."""
-
-    samples: int | None = None
-    """Accounts compared; None when never."""
-    matches: int = 0
-
-    @property
-    def failed(self) -> bool:
-        """The rules are known not to fit."""
-        return self.samples is not None and self.matches < self.samples
 
 
 def to_records(deployment_id: str, raw: Raw, rules: Rules, confirmation: Confirmation) -> Iterator[MarketRecord]:
@@ -35,8 +22,8 @@ def to_records(deployment_id: str, raw: Raw, rules: Rules, confirmation: Confirm
     def record(kind: str, subject: str, *values: int | None) -> MarketRecord:
         return MarketRecord(deployment_id, kind, subject, values)
 
-    yield record("roots", "", _number(raw.roots.oracle), _number(raw.roots.vai_controller))
-    yield record("listing", "", *(_number(listing.token) for listing in raw.listings))
+    yield record("roots", "", address_number(raw.roots.oracle), address_number(raw.roots.vai_controller))
+    yield record("listing", "", *(address_number(listing.token) for listing in raw.listings))
     yield record("rules", "", rules.code, confirmation.samples, confirmation.matches)
     yield record("vai", "", raw.vai_index)
     for listing in raw.listings:
@@ -59,9 +46,7 @@ def from_records(
     Raises:
         Fatal: a record or market is missing or is not of the shape this adapter writes.
     """
-    by_kind: dict[str, dict[str, Values]] = {}
-    for record in records:
-        by_kind.setdefault(record.kind, {})[record.subject] = record.values
+    by_kind = values_by_kind(records)
     try:
         return _decode(by_kind, {market.code: market for market in markets})
     except (KeyError, ValueError, TypeError, OverflowError) as error:
@@ -76,20 +61,20 @@ def _decode(
 ) -> tuple[Raw, Rules, Confirmation]:
     oracle, controller = by_kind["roots"][""]
     rules_code, samples, matches = by_kind["rules"][""]
-    rules = rules_by_code(_known(rules_code))
+    rules = rules_by_code(known(rules_code))
     if rules is None:
         raise ValueError(f"no rules have the code {rules_code}")
     listings = tuple(_listing(by_kind["config"][code], markets[code]) for code in map(_code, by_kind["listing"][""]))
     codes = [listing.code for listing in listings]
     raw = Raw(
-        roots=Roots(_address(oracle), None if controller is None else _address(controller)),
+        roots=Roots(read_address(oracle), None if controller is None else read_address(controller)),
         listings=listings,
         numbers={code: _numbers(by_kind["books"][code]) for code in codes},
         prices={code: by_kind["price"][code][0] for code in codes},
-        pools={_known(number): _pool(by_kind, _known(number), codes) for number in by_kind["pools"][""]},
+        pools={known(number): _pool(by_kind, known(number), codes) for number in by_kind["pools"][""]},
         vai_index=by_kind["vai"][""][0],
     )
-    return raw, rules, Confirmation(samples, _known(matches))
+    return raw, rules, Confirmation(samples, known(matches))
 
 
 def _listing(values: Values, market: Market) -> Listing:
@@ -118,19 +103,5 @@ def _flag(value: bool | None) -> int | None:
     return None if value is None else int(value)
 
 
-def _number(address: Address | None) -> int | None:
-    return None if address is None else int.from_bytes(address, "big")
-
-
-def _address(value: int | None) -> Address:
-    return Address(_known(value).to_bytes(20, "big"))
-
-
 def _code(value: int | None) -> str:
-    return str(_address(value))
-
-
-def _known(value: int | None) -> int:
-    if value is None:
-        raise ValueError("a number that is always known is missing")
-    return value
+    return str(read_address(value))

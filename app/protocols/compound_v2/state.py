@@ -11,6 +11,7 @@ from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.domain.chain import Log, LogFilter, ReadPlan
 from app.domain.market import Deployment, Market, MarketRecord
 from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind, Touch, Truth
+from app.protocols.calibration import Confirmation
 from app.protocols.compound_v2.account_reads import continued, read_account, read_truth
 from app.protocols.compound_v2.accrual import Accrued
 from app.protocols.compound_v2.coverage import COVERAGE
@@ -21,7 +22,7 @@ from app.protocols.compound_v2.moving_reads import read_moving
 from app.protocols.compound_v2.priced import CompoundPrices
 from app.protocols.compound_v2.raw import Raw
 from app.protocols.compound_v2.reads import Found, read_raw
-from app.protocols.compound_v2.records import Confirmation, from_records, to_records
+from app.protocols.compound_v2.records import from_records, to_records
 from app.protocols.compound_v2.rules import Rules, likeliest_first
 
 

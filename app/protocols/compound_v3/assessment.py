@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from app.domain.account import AccountSnapshot
 from app.domain.risk import PositionRisk, Reason, RiskAssessment, RiskStatus
 from app.domain.units import BPS, WAD
+from app.protocols.calibration import Confirmation
 from app.protocols.compound_v3.legs import Book, Leg, add_up, read_legs, view_carries
 from app.protocols.compound_v3.liquidation import liquidation_price
 from app.protocols.compound_v3.raw import PAUSED_ABSORB, PAUSED_SUPPLY
-from app.protocols.compound_v3.records import Confirmation
 
 
 def assess(book: Book, stored: Book, confirmation: Confirmation, snapshot: AccountSnapshot) -> RiskAssessment:

@@ -8,12 +8,12 @@ from app.domain.market import MarketQuote
 from app.domain.risk import Health, Restoration, RiskAssessment, RiskStatus
 from app.domain.units import BPS, SECONDS_PER_YEAR, WAD
 from app.protocols.base import PricedState, Truth
+from app.protocols.calibration import Confirmation
 from app.protocols.compound_v3.accrual import present_value, rate, utilization
 from app.protocols.compound_v3.assessment import assess, utilization_wad, verdict
 from app.protocols.compound_v3.book import basis, make_factors, make_legs
 from app.protocols.compound_v3.legs import Book, view_carries
 from app.protocols.compound_v3.raw import INDEX_SCALE
-from app.protocols.compound_v3.records import Confirmation
 from app.protocols.compound_v3.restoration import restore
 
 _UNKNOWN = Health(RiskStatus.UNKNOWN, None, None, None)

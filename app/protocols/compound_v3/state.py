@@ -11,6 +11,7 @@ from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.domain.chain import Log, LogFilter, ReadPlan
 from app.domain.market import Deployment, Market, MarketRecord, ValueUnit
 from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind, Touch, Truth
+from app.protocols.calibration import Confirmation
 from app.protocols.compound_v3.account_reads import read_account, read_truth
 from app.protocols.compound_v3.accrual import accrued_indices, stored_indices
 from app.protocols.compound_v3.coverage import COVERAGE
@@ -21,7 +22,7 @@ from app.protocols.compound_v3.moving_reads import read_moving
 from app.protocols.compound_v3.priced import CometPrices
 from app.protocols.compound_v3.raw import PRICE_DECIMALS, Raw
 from app.protocols.compound_v3.reads import read_raw
-from app.protocols.compound_v3.records import Confirmation, from_records, to_records
+from app.protocols.compound_v3.records import from_records, to_records
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from app.domain.risk import (
     RiskStatus,
 )
 from app.domain.units import BPS, WAD, div_truncated, mul_div_up
+from app.protocols.calibration import Confirmation
 from app.protocols.morpho_blue.accrual import to_assets_down
 from app.protocols.morpho_blue.raw import LEAST_DEBT, MOST_MISSES, BlueMarket
-from app.protocols.morpho_blue.records import Confirmation
 from app.protocols.morpho_blue.solvency import (
     ORACLE_SCALE,
     Debtor,

@@ -12,11 +12,11 @@ from app.domain.market import MarketQuote
 from app.domain.risk import Health, Restoration, RiskAssessment, RiskStatus
 from app.domain.units import SECONDS_PER_YEAR, WAD
 from app.protocols.base import PricedState, Truth
+from app.protocols.calibration import Confirmation
 from app.protocols.morpho_blue.accrual import accrued, to_assets_up
 from app.protocols.morpho_blue.assessment import assess, lltv_bps, restore
 from app.protocols.morpho_blue.book import basis, make_factors, make_legs
 from app.protocols.morpho_blue.raw import BlueMarket, Raw, Totals
-from app.protocols.morpho_blue.records import Confirmation
 from app.protocols.morpho_blue.solvency import collateral_value, health_factor_wad
 from app.protocols.morpho_blue.terms import Terms, debtor_of, holding_of
 

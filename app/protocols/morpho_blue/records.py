@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from app.domain.chain import Address
 from app.domain.market import Deployment, Market, MarketRecord
 from app.errors import Fatal
+from app.protocols.calibration import Confirmation
 from app.protocols.morpho_blue.raw import BlueMarket, Params, Raw, Token, Totals
-
-Values = tuple[int | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """How the rules compare with the contract."""
-
-    samples: int | None = None
-    """Accounts compared; None when never."""
-    matches: int = 0
-
-    @property
-    def failed(self) -> bool:
-        """The rules are known not to fit."""
-        return self.samples is not None and self.matches < self.samples
+from app.protocols.stored import Values, address_number, known, read_address, values_by_kind
 
 
 def to_markets(deployment_id: str, raw: Raw) -> Iterator[Market]:
@@ -43,17 +27,17 @@ def to_records(deployment_id: str, raw: Raw, confirmation: Confirmation) -> Iter
     def record(kind: str, subject: str, *values: int | None) -> MarketRecord:
         return MarketRecord(deployment_id, kind, subject, values)
 
-    yield record("root", "", _number(raw.fee_recipient))
+    yield record("root", "", address_number(raw.fee_recipient))
     yield record("rules", "", confirmation.samples, confirmation.matches)
     for unit, market in raw.markets.items():
         params = market.params
         addresses = (params.loan_token, params.collateral_token, params.oracle, params.irm)
         decimals = (market.loan.decimals, market.collateral.decimals)
-        yield record("params", unit, *map(_number, addresses), params.lltv_wad, *decimals)
+        yield record("params", unit, *map(address_number, addresses), params.lltv_wad, *decimals)
         yield record("totals", unit, *(_NO_TOTALS if market.totals is None else market.totals.values()))
         yield record("rate", unit, market.rate_wad)
         yield record("price", unit, market.price)
-        witness = None if market.witness is None else _number(market.witness)
+        witness = None if market.witness is None else address_number(market.witness)
         yield record("standing", unit, market.misses, witness, None if market.agrees is None else int(market.agrees))
     for unit in raw.dropped:
         yield record("params", unit, *_NO_PARAMS)
@@ -67,16 +51,14 @@ def from_records(
     Raises:
         Fatal: a record or market is missing or is not of the shape this adapter writes.
     """
-    by_kind: dict[str, dict[str, Values]] = {}
-    for record in records:
-        by_kind.setdefault(record.kind, {})[record.subject] = record.values
+    by_kind = values_by_kind(records)
     symbols = {market.code: market.symbol for market in markets}
     try:
         (recipient,) = by_kind["root"][""]
         samples, matches = by_kind["rules"][""]
         params = by_kind.get("params", {})
         found = {unit: _market(unit, by_kind, symbols) for unit in sorted(params) if params[unit] != _NO_PARAMS}
-        return Raw(_address(recipient), found), Confirmation(samples, _known(matches))
+        return Raw(read_address(recipient), found), Confirmation(samples, known(matches))
     except (KeyError, ValueError, TypeError, OverflowError) as error:
         raise Fatal(
             f"deployment {deployment.id}: its stored records are not complete Morpho Blue records"
@@ -94,30 +76,16 @@ def _market(unit: str, by_kind: Mapping[str, Mapping[str, Values]], symbols: Map
     totals = by_kind["totals"][unit]
     (rate,), (price,) = by_kind["rate"][unit], by_kind["price"][unit]
     misses, witness, agrees = by_kind["standing"][unit]
-    params = Params(_address(loan), _address(collateral), _address(oracle), _address(irm), _known(lltv))
+    params = Params(read_address(loan), read_address(collateral), read_address(oracle), read_address(irm), known(lltv))
     return BlueMarket(
         unit,
         params,
         Token(symbols[f"{unit}-loan"], loan_decimals),
         Token(symbols[f"{unit}-collateral"], collateral_decimals),
-        None if totals == _NO_TOTALS else Totals(*map(_known, totals)),
+        None if totals == _NO_TOTALS else Totals(*map(known, totals)),
         rate,
         price,
-        _known(misses),
-        None if witness is None else _address(witness),
+        known(misses),
+        None if witness is None else read_address(witness),
         None if agrees is None else bool(agrees),
     )
-
-
-def _number(address: Address) -> int:
-    return int.from_bytes(address, "big")
-
-
-def _address(value: int | None) -> Address:
-    return Address(_known(value).to_bytes(20, "big"))
-
-
-def _known(value: int | None) -> int:
-    if value is None:
-        raise ValueError("a number that is always known is missing")
-    return value

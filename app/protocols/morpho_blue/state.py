@@ -18,6 +18,7 @@ from app.domain.chain import Address, Log, LogFilter, ReadPlan
 from app.domain.market import Deployment, Market, MarketRecord, ValueUnit
 from app.domain.specs import chain_spec
 from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind, Touch, Truth
+from app.protocols.calibration import Confirmation
 from app.protocols.morpho_blue import witnesses
 from app.protocols.morpho_blue.account_reads import read_account
 from app.protocols.morpho_blue.coverage import COVERAGE
@@ -34,7 +35,7 @@ from app.protocols.morpho_blue.reads import (
     silent_tokens,
     within_bounds,
 )
-from app.protocols.morpho_blue.records import Confirmation, from_records, to_markets, to_records
+from app.protocols.morpho_blue.records import from_records, to_markets, to_records
 
 MOST_MARKETS = 2_000
 """No more markets than this are followed; accounts in others are Unreadable, or UNKNOWN if they were read before."""

@@ -15,11 +15,11 @@ from app.domain.account import AccountKey
 from app.domain.chain import Address, CallResult, ContractCall, ReadPlan
 from app.protocols.abi import decode_uint, decode_words
 from app.protocols.base import Truth
+from app.protocols.calibration import Confirmation
 from app.protocols.morpho_blue import calls
 from app.protocols.morpho_blue.account_reads import position_call, snapshot_of
 from app.protocols.morpho_blue.priced import MorphoPrices
 from app.protocols.morpho_blue.raw import BlueMarket, Raw
-from app.protocols.morpho_blue.records import Confirmation
 
 MOST_CANDIDATES = 4
 """Of a market's accounts about to be read, so many are asked about: some may owe nothing."""

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from app.domain.account import AccountSnapshot
 from app.domain.risk import MarginRisk, PerpRisk, PositionRisk, Reason, RiskAssessment, RiskStatus
 from app.domain.units import BPS, WAD
+from app.protocols.calibration import Confirmation
 from app.protocols.perp_curie.liquidation import collateral_liquidation_price, perp_liquidation_price
 from app.protocols.perp_curie.margin import ONE, Book, Held, Posted, Standing, read_standing
 from app.protocols.perp_curie.raw import RATIO, Raw, Status
-from app.protocols.perp_curie.records import Confirmation
 
 
 def assess(book: Book, confirmation: Confirmation, snapshot: AccountSnapshot) -> RiskAssessment:

@@ -8,11 +8,11 @@ from app.domain.market import MarketQuote
 from app.domain.risk import Health, Restoration, RiskAssessment, RiskStatus
 from app.domain.units import BPS
 from app.protocols.base import PricedState, Truth
+from app.protocols.calibration import Confirmation
 from app.protocols.perp_curie.assessment import assess
 from app.protocols.perp_curie.book import basis, make_factors, make_legs
 from app.protocols.perp_curie.margin import ONE, Book, Standing, read_standing
 from app.protocols.perp_curie.raw import RATIO
-from app.protocols.perp_curie.records import Confirmation
 from app.protocols.perp_curie.restoration import restore
 
 _UNKNOWN = Health(RiskStatus.UNKNOWN, None, None, None)

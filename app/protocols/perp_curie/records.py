@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from app.domain.chain import Address
 from app.domain.market import Deployment, Market, MarketRecord
 from app.errors import Fatal
+from app.protocols.calibration import Confirmation
 from app.protocols.perp_curie.raw import (
     BASE_DECIMALS,
     Collateral,
@@ -19,23 +18,9 @@ from app.protocols.perp_curie.raw import (
     Status,
     Terms,
 )
+from app.protocols.stored import Values, address_number, known, read_address, values_by_kind
 
-Values = tuple[int | None, ...]
 _UNREAD: Values = (None,)
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """How the rules compare with the contracts."""
-
-    samples: int | None = None
-    """Accounts compared; None when never."""
-    matches: int = 0
-
-    @property
-    def failed(self) -> bool:
-        """The rules are known not to fit."""
-        return self.samples is not None and self.matches < self.samples
 
 
 def to_markets(deployment_id: str, raw: Raw) -> Iterator[Market]:
@@ -55,21 +40,21 @@ def to_records(deployment_id: str, raw: Raw, confirmation: Confirmation) -> Iter
         return MarketRecord(deployment_id, kind, subject, values)
 
     settlement = raw.settlement
-    yield record("roots", "", *map(_number, raw.roots))
-    yield record("settlement", "", _number(settlement.asset))
+    yield record("roots", "", *map(address_number, raw.roots))
+    yield record("settlement", "", address_number(settlement.asset))
     yield record("rules", "", confirmation.samples, confirmation.matches)
     yield record("terms", "", *(_UNREAD if raw.terms is None else raw.terms))
     yield record("time", "", raw.timestamp)
     for code, one in raw.collaterals.items():
-        yield record("collateral", code, _number(one.asset), one.decimals, one.feed_decimals, one.ratio)
+        yield record("collateral", code, address_number(one.asset), one.decimals, one.feed_decimals, one.ratio)
         yield record("price", code, one.price)
     for code, market in raw.markets.items():
         growth = (None, None) if market.growth is None else market.growth
         status = None if market.status is None else int(market.status)
-        yield record("market", code, _number(market.base), status, market.fixed_price)
+        yield record("market", code, address_number(market.base), status, market.fixed_price)
         yield record("mark", code, market.mark_price)
         yield record("funding", code, *growth, market.premium_x96)
-        yield record("witnesses", code, *map(_number, market.witnesses))
+        yield record("witnesses", code, *map(address_number, market.witnesses))
 
 
 def from_records(
@@ -80,9 +65,7 @@ def from_records(
     Raises:
         Fatal: a record or market is missing or is not of the shape this adapter writes.
     """
-    by_kind: dict[str, dict[str, Values]] = {}
-    for record in records:
-        by_kind.setdefault(record.kind, {})[record.subject] = record.values
+    by_kind = values_by_kind(records)
     try:
         return _decode(by_kind, {market.code: market for market in markets})
     except (KeyError, ValueError, TypeError, OverflowError) as error:
@@ -94,19 +77,19 @@ def from_records(
 
 def _decode(by_kind: Mapping[str, Mapping[str, Values]], listed: Mapping[str, Market]) -> tuple[Raw, Confirmation]:
     (token,) = by_kind["settlement"][""]
-    settlement = listed[str(_address(token))]
+    settlement = listed[str(read_address(token))]
     samples, matches = by_kind["rules"][""]
     (timestamp,) = by_kind["time"][""]
     terms = by_kind["terms"][""]
     raw = Raw(
-        Roots(*map(_address, by_kind["roots"][""])),
+        Roots(*map(read_address, by_kind["roots"][""])),
         Settlement(settlement.asset, settlement.code, settlement.symbol, settlement.decimals),
-        None if terms == _UNREAD else Terms(*map(_known, terms)),
+        None if terms == _UNREAD else Terms(*map(known, terms)),
         timestamp,
         {code: _market(code, by_kind, listed) for code in sorted(by_kind.get("market", {}))},
         {code: _collateral(code, by_kind, listed) for code in sorted(by_kind.get("collateral", {}))},
     )
-    return raw, Confirmation(samples, _known(matches))
+    return raw, Confirmation(samples, known(matches))
 
 
 def _market(code: str, by_kind: Mapping[str, Mapping[str, Values]], listed: Mapping[str, Market]) -> PerpMarket:
@@ -114,7 +97,7 @@ def _market(code: str, by_kind: Mapping[str, Mapping[str, Values]], listed: Mapp
     growth, anchor, premium = by_kind["funding"][code]
     (mark,) = by_kind["mark"][code]
     return PerpMarket(
-        _address(base),
+        read_address(base),
         code,
         listed[code].symbol,
         None if status is None else Status(status),
@@ -122,25 +105,11 @@ def _market(code: str, by_kind: Mapping[str, Mapping[str, Values]], listed: Mapp
         mark,
         None if growth is None else Growth(growth, anchor),
         premium,
-        tuple(map(_address, by_kind["witnesses"][code])),
+        tuple(map(read_address, by_kind["witnesses"][code])),
     )
 
 
 def _collateral(code: str, by_kind: Mapping[str, Mapping[str, Values]], listed: Mapping[str, Market]) -> Collateral:
     asset, decimals, feed_decimals, ratio = by_kind["collateral"][code]
     (price,) = by_kind["price"][code]
-    return Collateral(_address(asset), code, listed[code].symbol, decimals, feed_decimals, ratio, price)
-
-
-def _number(address: Address) -> int:
-    return int.from_bytes(address, "big")
-
-
-def _address(value: int | None) -> Address:
-    return Address(_known(value).to_bytes(20, "big"))
-
-
-def _known(value: int | None) -> int:
-    if value is None:
-        raise ValueError("a number that is always known is missing")
-    return value
+    return Collateral(read_address(asset), code, listed[code].symbol, decimals, feed_decimals, ratio, price)

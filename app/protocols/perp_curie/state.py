@@ -15,6 +15,7 @@ from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.domain.chain import Address, Log, LogFilter, ReadPlan
 from app.domain.market import Deployment, Market, MarketRecord
 from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind, Touch, Truth
+from app.protocols.calibration import Confirmation
 from app.protocols.perp_curie.account_reads import ACCOUNT_FIELDS, PerpParams, read_account, read_truth
 from app.protocols.perp_curie.coverage import COVERAGE
 from app.protocols.perp_curie.deployments import DEPLOYMENTS, SLUG
@@ -30,7 +31,7 @@ from app.protocols.perp_curie.reads import (
     read_listings,
     read_roots,
 )
-from app.protocols.perp_curie.records import Confirmation, from_records, to_markets, to_records
+from app.protocols.perp_curie.records import from_records, to_markets, to_records
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from app.domain.market import Deployment
 from app.domain.units import RAY
 from app.protocols.aave_v3 import calls
 from app.protocols.aave_v3.raw import EMode, FeedForm, Indices, Price, Raw, Reserve, Roots
-from app.protocols.aave_v3.records import Confirmation
 from app.protocols.aave_v3.rules import V3_6, Rules
 from app.protocols.aave_v3.state import AaveState
 from app.protocols.abi import address_word, uint_word
+from app.protocols.calibration import Confirmation
 
 NOW = 1_750_000_000
 WALLET = Address(b"\xaa" * 20)

@@ -10,11 +10,11 @@ from app.domain.chain import ZERO_ADDRESS, Address, CallResult, ContractCall, Re
 from app.domain.market import Deployment
 from app.domain.units import WAD
 from app.protocols.abi import uint_word
+from app.protocols.calibration import Confirmation
 from app.protocols.compound_v2 import calls
 from app.protocols.compound_v2.accrual import Accrued
 from app.protocols.compound_v2.legs import read_legs
 from app.protocols.compound_v2.raw import Listing, Numbers, Pool, Raw, Roots, pack_debt
-from app.protocols.compound_v2.records import Confirmation
 from app.protocols.compound_v2.rules import VENUS_CORE, Rules
 from app.protocols.compound_v2.state import CompoundState
 

@@ -10,9 +10,9 @@ from app.domain.chain import Address, CallResult, ContractCall, Returned, Revert
 from app.domain.market import Deployment
 from app.domain.units import WAD
 from app.protocols.abi import uint_word
+from app.protocols.calibration import Confirmation
 from app.protocols.compound_v3 import calls
 from app.protocols.compound_v3.raw import Base, BaseTerms, Collateral, Curve, Curves, Raw, Terms, Totals
-from app.protocols.compound_v3.records import Confirmation
 from app.protocols.compound_v3.state import CometState
 from tests.protocols.compound_v3 import reference
 

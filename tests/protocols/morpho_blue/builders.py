@@ -13,9 +13,9 @@ from app.domain.market import Deployment
 from app.domain.specs import MULTICALL3
 from app.domain.units import WAD
 from app.protocols.abi import uint_word
+from app.protocols.calibration import Confirmation
 from app.protocols.morpho_blue import calls
 from app.protocols.morpho_blue.raw import BlueMarket, Params, Raw, Token, Totals
-from app.protocols.morpho_blue.records import Confirmation
 from app.protocols.morpho_blue.state import MorphoState
 
 NOW = 1_750_000_000

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from app.domain.chain import ZERO_ADDRESS
 from app.domain.risk import Direction, RiskStatus
 from app.domain.units import UINT256_MAX, WAD
+from app.protocols.calibration import Confirmation
 from app.protocols.morpho_blue.accrual import accrued, compounded, to_assets_up, to_shares_up
 from app.protocols.morpho_blue.raw import Totals
-from app.protocols.morpho_blue.records import Confirmation
 from app.protocols.morpho_blue.solvency import Debtor, borrowing_room, last_liquidatable_price, least_repayment
 from tests.protocols.morpho_blue.builders import NOW, holding, idle, make_market, make_state, make_totals
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from app.domain.account import AccountSnapshot
+from app.protocols.calibration import Confirmation
 from app.protocols.perp_curie.margin import Book
 from app.protocols.perp_curie.priced import CuriePrices
 from app.protocols.perp_curie.raw import Growth, PerpMarket, Raw
-from app.protocols.perp_curie.records import Confirmation
 from tests.protocols.perp_curie.builders import (
     BTC,
     ETH,
