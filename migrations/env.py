@@ -7,7 +7,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from app.settings import load_settings
-from app.store import tables_audit, tables_kept, tables_tracked  # noqa: F401 - their tables belong to the metadata
+from app.store import tables_audit, tables_kept, tables_tracked, tables_watch  # noqa: F401 - their tables belong to the metadata
 from app.store.engine import parse_url
 from app.store.locks import lock_key
 from app.store.tables import metadata

@@ -65,5 +65,7 @@ def empty(url: str) -> None:
             "TRUNCATE chains, blocks, deployments, markets, market_descriptions, record_keys, market_records, "
             "accounts, account_states, positions, account_due, log_scans, deployment_troubles, "
             "risk_progress, risk_board, risk_totals, status_changes, risk_snapshots, "
-            "audits, audit_findings, tracked_wallets, history_limits"
+            "audits, audit_findings, tracked_wallets, history_limits, "
+            "watchlists, watchlist_members, watch_rules, watch_progress, episodes, episode_events, "
+            "channels, routes, outbox, delivery_attempts, api_keys, change_log"
         )
