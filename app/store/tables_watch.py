@@ -79,6 +79,14 @@ watch_rules = Table(
     comment="Conditions on every member of a list. `definition` holds levels and parameters, integers as text.",
 )
 
+watch_version = Table(
+    "watch_version",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+    comment="One row. Counts changes of lists, members and rules, so that whoever evaluates knows what it has is current.",
+)
+
 watch_progress = Table(
     "watch_progress",
     metadata,

@@ -65,6 +65,15 @@ def upgrade() -> None:
         comment="The newest block at which the rules of a chain were evaluated. Whoever evaluates holds its row.",
     )
     op.create_table(
+        "watch_version",
+        sa.Column("id", sa.SmallInteger, autoincrement=False, nullable=False),
+        sa.Column("version", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="watch_version_pkey"),
+        comment="One row. Counts changes of lists, members and rules, so that whoever evaluates knows what it has is"
+        " current.",
+    )
+    op.execute("INSERT INTO watch_version (id, version) VALUES (1, 0)")
+    op.create_table(
         "watchlists",
         sa.Column("id", sa.BigInteger, sa.Identity(always=True), nullable=False),
         sa.Column("name", sa.Text, nullable=False),
@@ -250,6 +259,7 @@ def downgrade() -> None:
     op.drop_table("watch_rules")
     op.drop_table("routes")
     op.drop_table("watchlists")
+    op.drop_table("watch_version")
     op.drop_table("watch_progress")
     op.drop_table("channels")
     op.drop_table("change_log")
