@@ -84,7 +84,8 @@ watch_version = Table(
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("version", BigInteger, nullable=False),
-    comment="One row. Counts changes of lists, members and rules, so that whoever evaluates knows what it has is current.",
+    comment="One row. Counts changes of lists, members and rules, so that whoever evaluates knows what it has is"
+    " current.",
 )
 
 watch_progress = Table(
