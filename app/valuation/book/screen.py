@@ -124,6 +124,8 @@ class Screen:
 
     def keys(self, places: Positions) -> list[AccountKey]:
         """Whose places these are."""
+        if not places.size:
+            return []
         numbers = self._gather_ids()[places]
         return [self._population.key(number) for number in numbers.tolist()]
 
@@ -226,6 +228,8 @@ class Screen:
         found: list[Positions] = []
         for bucket, start in self.spans():
             rows = self._rows_in_doubt(bucket, start, lines)
+            if not rows.size:
+                continue
             low, high = health_bounds(bucket, rows, self._factors, self._steps, self._population.ledger_steps)
             touched = np.zeros(rows.size, np.bool_)
             for line in lines:
