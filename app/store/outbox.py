@@ -7,8 +7,10 @@ always under the same id.
 
 from __future__ import annotations
 
+from base64 import b32encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from secrets import token_bytes
 from typing import TypeAlias
 
 from psycopg.types.json import Jsonb
@@ -154,6 +156,11 @@ _REPLAY = Query(
         send_after=bindparam("now", type_=BigInteger),
     )
 )
+
+
+def new_message_id() -> str:
+    """An id no other message has: "msg_" and 26 base32 characters, 130 random bits."""
+    return "msg_" + b32encode(token_bytes(17)).decode()[:26].lower()
 
 
 async def store_messages(session: WriteSession, messages: Sequence[NewMessage], now: int) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import update
 
 from app.store.engine import Database
-from app.store.outbox import OUTBOX_CHANNEL, load_attempts, load_deliveries, replay, store_messages
+from app.store.outbox import OUTBOX_CHANNEL, load_attempts, load_deliveries, new_message_id, replay, store_messages
 from app.store.tables_watch import outbox
 from tests.store.watch_rows import NOW, add_channel, add_episode, add_event, add_list, message
 
@@ -73,3 +74,9 @@ async def test_only_the_dead_are_replayed_and_keep_their_id(database: Database) 
     again = found[dead.id]
     assert (again.state, again.attempts, again.send_after, again.last_error) == ("pending", 0, NOW + 100, None)
     assert found[waiting.id].send_after == NOW + 5
+
+
+def test_ids_are_as_long_as_said_and_differ() -> None:
+    ids = {new_message_id() for _ in range(100)}
+    assert len(ids) == 100
+    assert all(re.fullmatch("msg_[a-z2-7]{26}", one) for one in ids)
