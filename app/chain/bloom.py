@@ -6,7 +6,7 @@ the first three pairs of bytes of its keccak-256 each set one bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -16,6 +16,8 @@ from app.domain.chain import Log, LogFilter
 
 _BITS: Final = 2048
 _FULL: Final = (1 << _BITS) - 1
+_TELLING_BITS: Final = _BITS * 3 // 4
+"""In a bloom with more bits set than this, four in ten of all things seem to be: that one is says little."""
 
 
 def bloom_tells(bloom: bytes) -> bool:
@@ -24,10 +26,30 @@ def bloom_tells(bloom: bytes) -> bool:
     return value not in (0, _FULL)
 
 
-def bloom_allows(bloom: bytes, log_filter: LogFilter) -> bool:
-    """Whether the block may hold a log that passes the filter. False is certain, True is not."""
+def bloom_leaves_open(bloom: bytes, log_filter: LogFilter, logs: Collection[Log]) -> bool:
+    """Whether the block may hold logs that pass the filter besides `logs`, which do.
+
+    It may if the bloom speaks of an address or an event of the filter that none of them has. A second log of the same
+    contract or of the same event leaves no trace of its own there. True is often a coincidence: another contract's
+    event of that name, another event of that contract, or bits that others have set. In blooms so full that this is
+    the rule nothing is made of it, except where there is no log at all.
+    """
     value = int.from_bytes(bloom, "big")
-    return _holds_any(value, log_filter.addresses) and _holds_any(value, log_filter.topics0)
+    addresses = {address for address in log_filter.addresses if _holds(value, address)}
+    topics = {topic for topic in log_filter.topics0 if _holds(value, topic)}
+    if not addresses or not topics:
+        return False
+    if not logs:
+        return True
+    if value.bit_count() > _TELLING_BITS:
+        return False
+    return bool(addresses - {log.address for log in logs} or topics - {log.topics[0] for log in logs})
+
+
+def bloom_holds(bloom: bytes, logs: Iterable[Log]) -> bool:
+    """Whether every address and topic of these logs is in the bloom, as it is if they are logs of its block."""
+    value = int.from_bytes(bloom, "big")
+    return all(_holds(value, item) for item in {item for log in logs for item in (log.address, *log.topics)})
 
 
 def bloom_explained(bloom: bytes, logs: Iterable[Log]) -> bool:
@@ -49,8 +71,9 @@ def make_bloom(items: Iterable[bytes]) -> bytes:
     return value.to_bytes(_BITS // 8, "big")
 
 
-def _holds_any(value: int, items: Iterable[bytes]) -> bool:
-    return any(value & bits == bits for bits in map(_bits, map(bytes, items)))
+def _holds(value: int, item: bytes) -> bool:
+    bits = _bits(bytes(item))
+    return value & bits == bits
 
 
 @lru_cache(maxsize=65536)

@@ -7,11 +7,12 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Final
 
-from app.chain.bloom import bloom_allows, bloom_explained, bloom_tells
+from app.chain.bloom import bloom_explained, bloom_holds, bloom_leaves_open, bloom_tells
 from app.chain.faults import LogsDoubtful, RangeTooWide, ResponseTooLarge
 from app.chain.rpc import Rpc
 from app.chain.wire import Header, body, decode_logs, log_params
 from app.domain.chain import Hash32, Log, LogFilter
+from app.domain.specs import HeaderBloom
 
 WIDEST_RANGE: Final = 10_000
 _GROW_AFTER: Final = 16
@@ -21,8 +22,11 @@ _GROW_AFTER: Final = 16
 class LogFetcher:
     """eth_getLogs of one node; remembers how wide a range the node bears."""
 
-    def __init__(self, rpc: Rpc, *, widest_range: int = WIDEST_RANGE) -> None:
+    def __init__(
+        self, rpc: Rpc, *, widest_range: int = WIDEST_RANGE, header_bloom: HeaderBloom = HeaderBloom.WHOLE
+    ) -> None:
         self._rpc = rpc
+        self._header_bloom = header_bloom
         self._most = widest_range
         self._full_windows = 0
         self.range_blocks = widest_range
@@ -31,8 +35,10 @@ class LogFetcher:
     async def fetch_block(self, header: Header, log_filter: LogFilter) -> list[Log]:
         """The block's logs that pass the filter, by index.
 
-        An empty answer is believed only if the header's bloom rules the filter out, or if all logs of the block
-        together explain every bit of it (a bloom full enough to allow anything is common on busy chains).
+        An answer that leaves something open of what the header's bloom speaks of (see `bloom_leaves_open`) is not
+        believed: then all logs of the block are asked for, and must explain every bit of the bloom and be numbered
+        without a gap; what passes the filter is taken from those. What no header can show is a missing log whose
+        contract and event other logs of the answer have too.
 
         Raises:
             LogsDoubtful: the answer contradicts the header or itself.
@@ -41,17 +47,30 @@ class LogFetcher:
         if not log_filter.addresses or not log_filter.topics0:
             return []
         where = b'"blockHash":"%b"' % str(header.block.hash).encode()
-        bloom = header.logs_bloom
         logs = [log for log in await self._request(log_params(log_filter, where)) if log_filter.matches(log)]
-        if not logs and bloom_tells(bloom) and bloom_allows(bloom, log_filter):
-            everything = await self._request(b"[{%b}]" % where)
-            if not bloom_explained(bloom, everything):
-                raise LogsDoubtful(f"block {header.block.number}: the node left out logs its header speaks of")
-            logs = [log for log in everything if log_filter.matches(log)]
+        if self._header_bloom is not HeaderBloom.NONE and bloom_tells(header.logs_bloom):
+            if bloom_leaves_open(header.logs_bloom, log_filter, logs):
+                logs = await self._among_all(header, where, log_filter, logs)
+            if self._header_bloom is HeaderBloom.WHOLE and not bloom_holds(header.logs_bloom, logs):
+                raise LogsDoubtful(f"block {header.block.number}: a log its header does not speak of in the answer")
         for log in logs:
             if log.block_hash != header.block.hash or log.block_number != header.block.number:
                 raise LogsDoubtful(f"block {header.block.number}: a log of another block in the answer")
         return _in_order(logs)
+
+    async def _among_all(self, header: Header, where: bytes, log_filter: LogFilter, logs: list[Log]) -> list[Log]:
+        """Those of all logs of the block that pass the filter; `logs` again where all are too many for the node."""
+        try:
+            everything = await self._request(b"[{%b}]" % where)
+        except (RangeTooWide, ResponseTooLarge):
+            if not logs:
+                raise
+            return logs
+        indices = sorted(log.log_index for log in everything)
+        numbered = self._header_bloom is not HeaderBloom.WHOLE or indices == list(range(len(indices)))
+        if not numbered or not bloom_explained(header.logs_bloom, everything):
+            raise LogsDoubtful(f"block {header.block.number}: the node left out logs its header speaks of")
+        return [log for log in everything if log_filter.matches(log)]
 
     async def fetch_range(self, log_filter: LogFilter, from_block: int, to_block: int) -> list[Log]:
         """The logs of blocks `from_block` to `to_block`, both included, by block and index.

@@ -46,7 +46,7 @@ class ChainReader:
         self._rpc = rpc
         self._spec = spec
         self._multicaller = Multicaller(rpc, spec.multicall3)
-        self._logs = LogFetcher(rpc)
+        self._logs = LogFetcher(rpc, header_bloom=spec.header_bloom)
         self._pins_by_hash = True
         self.proven_by_hash = False
         """Whether the node has answered a read that was pinned by block hash."""

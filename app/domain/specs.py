@@ -5,10 +5,22 @@ finality; Multicall3 addresses from its deployment list (the same address wherev
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from app.domain.chain import Address, ChainId
 
 MULTICALL3 = Address.from_hex("0xcA11bde05977b3631167028862bE2a173976CA11")
+
+
+class HeaderBloom(StrEnum):
+    """What the bloom in a block's header is worth for finding out whether logs of the block are missing."""
+
+    WHOLE = "whole"
+    """It holds every log of its block, and nothing else."""
+    PARTIAL = "partial"
+    """Some logs of the block are not in it."""
+    NONE = "none"
+    """It says nothing of its block: blocks are agreed on before they are executed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +40,7 @@ class ChainSpec:
     explorer: str | None
     """Base URL of a block explorer, for links on pages."""
     multicall3: Address = MULTICALL3
+    header_bloom: HeaderBloom = HeaderBloom.WHOLE
 
     @property
     def caip2(self) -> str:
@@ -44,7 +57,7 @@ _SPECS = (
     ChainSpec(1, "Ethereum", 12, 65, 1, 120, "https://etherscan.io"),
     ChainSpec(10, "Optimism", 2, 240, 1, 120, "https://optimistic.etherscan.io"),
     ChainSpec(56, "BNB Smart Chain", 0.75, 200, 3, 100, "https://bscscan.com"),
-    ChainSpec(137, "Polygon", 2, 200, 1, 120, "https://polygonscan.com"),
+    ChainSpec(137, "Polygon", 2, 200, 1, 120, "https://polygonscan.com", header_bloom=HeaderBloom.PARTIAL),
     ChainSpec(8453, "Base", 2, 240, 1, 120, "https://basescan.org"),
     ChainSpec(42161, "Arbitrum One", 0.25, 240, 4, 120, "https://arbiscan.io"),
     ChainSpec(43114, "Avalanche", 1.5, 30, 1, 30, "https://snowtrace.io"),
@@ -52,12 +65,15 @@ _SPECS = (
 )
 
 _BY_ID = {spec.chain_id: spec for spec in _SPECS}
+_EXECUTED_LATER = frozenset({143, 10143})
+"""Monad and its test network."""
 
 
 def chain_spec(chain_id: ChainId) -> ChainSpec:
     """The chain's own row, or cautious defaults (the devnet's pace, no explorer) for one not listed."""
     known = _BY_ID.get(chain_id)
-    return known or ChainSpec(chain_id, f"Chain {chain_id}", 2, 64, 1, 64, None)
+    bloom = HeaderBloom.NONE if chain_id in _EXECUTED_LATER else HeaderBloom.WHOLE
+    return known or ChainSpec(chain_id, f"Chain {chain_id}", 2, 64, 1, 64, None, header_bloom=bloom)
 
 
 def known_chains() -> tuple[ChainSpec, ...]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import msgspec
 import pytest
 from eth_utils.crypto import keccak
 
-from app.chain.bloom import bloom_allows, bloom_explained, bloom_tells, make_bloom
+from app.chain.bloom import bloom_explained, bloom_holds, bloom_leaves_open, bloom_tells, make_bloom
 from app.chain.faults import LogsDoubtful, Malformed, NotThereYet, RangeTooWide, ResponseTooLarge
 from app.chain.reader import ChainReader
 from app.chain.wire import Header, decode_logs
 from app.domain.chain import EMPTY_FILTER, Address, Hash32, LogFilter
+from app.domain.specs import HeaderBloom, chain_spec
 from tests.fakes.node import Emitted, FakeNode, NodeSays
 
 POOL = Address(b"\xaa" * 20)
@@ -93,6 +98,129 @@ async def test_chains_without_blooms_are_read_without_them(bloom: str | None) ->
     assert await reader.fetch_block_logs(await newest(reader), FILTER) == []
     node.mine([supply(1)])
     assert len(await reader.fetch_block_logs(await newest(reader), FILTER)) == 1
+
+
+WIDE = LogFilter(frozenset({POOL, OTHER}), frozenset({SUPPLY, NOISE}))
+
+
+def without(place: int) -> Callable[[Any, list[Any]], list[Any]]:
+    """A node that leaves one log out of what it finds by a filter, and out of nothing else."""
+    return lambda params, found: found[:place] + found[place + 1 :] if "address" in params[0] else found
+
+
+@pytest.mark.parametrize(
+    "logs",
+    [
+        [supply(1), supply(2, address=OTHER)],
+        [supply(1), supply(2, topic=NOISE)],
+        [supply(1), supply(2), supply(3, address=OTHER, topic=NOISE)],
+    ],
+    ids=["a contract", "an event", "both"],
+)
+async def test_one_log_of_several_left_out_is_found_where_its_contract_or_event_has_no_other(
+    logs: list[Emitted],
+) -> None:
+    node = FakeNode()
+    node.mine(logs)
+    node.lies["eth_getLogs"] = without(len(logs) - 1)
+    reader = node.reader()
+    assert await reader.fetch_block_logs(await newest(reader), WIDE) == list(node.chain[-1].logs)
+    assert node.count("eth_getLogs") == 2
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_a_node_that_leaves_one_log_out_of_everything_is_doubted(place: int) -> None:
+    """By the gap in their numbers, and of the last one by the bloom."""
+    node = FakeNode()
+    node.mine([supply(1), supply(2, address=OTHER), supply(3, address=Address(b"\xcc" * 20), topic=NOISE)])
+    node.lies["eth_getLogs"] = lambda params, found: [log for log in found if int(log["logIndex"], 16) != place]
+    reader = node.reader()
+    wanted = LogFilter(frozenset({POOL, OTHER, Address(b"\xcc" * 20)}), frozenset({SUPPLY, NOISE}))
+    with pytest.raises(LogsDoubtful, match="left out"):
+        await reader.fetch_block_logs(await newest(reader), wanted)
+
+
+async def test_what_no_header_can_show_is_not_seen() -> None:
+    """A second log of the same contract and event leaves nothing of its own that is looked for in the bloom."""
+    node = FakeNode()
+    node.mine([supply(1), supply(2)])
+    node.lies["eth_getLogs"] = without(1)
+    reader = node.reader()
+    assert len(await reader.fetch_block_logs(await newest(reader), FILTER)) == 1
+    assert node.count("eth_getLogs") == 1
+
+
+async def test_an_answer_that_leaves_nothing_open_costs_one_request() -> None:
+    node = FakeNode()
+    node.mine([supply(1), supply(2, address=OTHER, topic=NOISE)])
+    reader = node.reader()
+    assert len(await reader.fetch_block_logs(await newest(reader), WIDE)) == 2
+    assert node.count("eth_getLogs") == 1
+
+
+async def test_a_full_bloom_makes_no_answer_with_logs_doubtful() -> None:
+    node = FakeNode()
+    words = [Hash32(number.to_bytes(32, "big")) for number in range(1000)]
+    crowd: list[Emitted] = [(Address(words[i][-20:]), [NOISE, *words[4 * i : 4 * i + 3]], b"") for i in range(250)]
+    node.mine([*crowd, supply(1), supply(2, address=OTHER)])
+    node.lies["eth_getLogs"] = without(1)
+    reader = node.reader()
+    header = await newest(reader)
+    assert int.from_bytes(header.logs_bloom, "big").bit_count() > 1536
+    wanted = LogFilter(frozenset({POOL, OTHER}), frozenset({SUPPLY}))
+    assert len(await reader.fetch_block_logs(header, wanted)) == 1
+    assert node.count("eth_getLogs") == 1
+
+
+async def test_where_all_logs_of_a_block_are_too_many_for_the_node_what_it_gave_is_taken() -> None:
+    node = FakeNode()
+    node.mine([supply(1), supply(2, address=OTHER)])
+
+    def tell(params: Any, found: Any) -> Any:
+        if "address" not in params[0]:
+            raise NodeSays(-32005, "query returned more than 10000 results")
+        return found[:1]
+
+    node.lies["eth_getLogs"] = tell
+    reader = node.reader()
+    assert len(await reader.fetch_block_logs(await newest(reader), WIDE)) == 1
+
+
+@pytest.mark.parametrize(
+    ("header_bloom", "is_doubted"),
+    [(HeaderBloom.WHOLE, True), (HeaderBloom.PARTIAL, False), (HeaderBloom.NONE, False)],
+)
+async def test_a_log_that_the_header_does_not_speak_of_is_doubted_where_it_speaks_of_all(
+    header_bloom: HeaderBloom, is_doubted: bool
+) -> None:
+    node = FakeNode()
+    node.mine([supply(1, topic=NOISE)])
+    invented = [{"address": str(POOL), "topics": [str(SUPPLY)], "logIndex": "0x1"}]
+    node.lies["eth_getLogs"] = lambda params, found: [{**node_log(node), **one} for one in invented]
+    reader = node.reader(replace(chain_spec(31337), header_bloom=header_bloom))
+    header = await newest(reader)
+    if is_doubted:
+        with pytest.raises(LogsDoubtful, match="does not speak of"):
+            await reader.fetch_block_logs(header, FILTER)
+    else:
+        assert len(await reader.fetch_block_logs(header, FILTER)) == 1
+
+
+async def test_a_chain_executed_after_it_is_agreed_on_is_read_without_blooms() -> None:
+    node = FakeNode(chain_id=143)
+    node.mine()
+    bloom = make_bloom([POOL, SUPPLY])
+    node.lies["eth_getBlockByNumber"] = lambda params, found: found | {"logsBloom": "0x" + bloom.hex()}
+    reader = node.reader()
+    assert await reader.fetch_block_logs(await newest(reader), FILTER) == []
+    assert node.count("eth_getLogs") == 1
+
+
+def node_log(node: FakeNode) -> dict[str, Any]:
+    """The newest block's first log as the node tells it."""
+    block = hex(node.head.number)
+    found: list[dict[str, Any]] = node._eth_getLogs({"fromBlock": block, "toBlock": block})
+    return found[0]
 
 
 @pytest.mark.parametrize(
@@ -217,10 +345,19 @@ def test_the_bloom_of_a_known_transfer_has_the_known_bits() -> None:
 
 def test_a_bloom_rules_out_what_is_not_in_it() -> None:
     bloom = make_bloom([POOL, SUPPLY])
-    assert bloom_allows(bloom, FILTER)
-    assert not bloom_allows(bloom, LogFilter(frozenset({OTHER}), frozenset({SUPPLY})))
-    assert not bloom_allows(bloom, LogFilter(frozenset({POOL}), frozenset({NOISE})))
+    assert bloom_leaves_open(bloom, FILTER, [])
+    assert not bloom_leaves_open(bloom, LogFilter(frozenset({OTHER}), frozenset({SUPPLY})), [])
+    assert not bloom_leaves_open(bloom, LogFilter(frozenset({POOL}), frozenset({NOISE})), [])
     assert bloom_tells(bloom)
+
+
+def test_logs_are_in_the_bloom_of_their_own_block() -> None:
+    node = FakeNode()
+    node.mine([supply(1), supply(2, address=OTHER, topic=NOISE)])
+    node.mine([supply(3)])
+    own, next_ = node.chain[-2:]
+    assert bloom_holds(own.bloom, own.logs)
+    assert not bloom_holds(own.bloom, next_.logs)
 
 
 def test_a_bloom_is_explained_by_all_its_logs_and_not_by_some() -> None:

@@ -7,7 +7,7 @@ from random import Random
 from app.domain.chain import Address, BlockRef, Hash32
 from app.domain.market import Deployment
 from tests.fakes.protocol import POOL, SECOND_POOL, ModelState, toy_deployment
-from tests.indexer.model import Draft, ModelBlock, ModelChain
+from tests.indexer.model import Draft, ModelBlock, ModelChain, address
 
 FINALITY = 10
 """The deepest reorg the simulated chain makes, and the deepest that is followed."""
@@ -25,6 +25,12 @@ class SimulatedChain(ModelChain):
         """Branches that were canonical once, newest last; each from genesis on."""
         super().__init__(seed, wallets=6, quiet=seed % 2 == 0)
         self._pools = Random(f"{seed} pools")
+
+    def list_markets(self) -> None:
+        """On two chains of three, let several markets emit from the first block on."""
+        if self.seed % 3:
+            for number in (1, 2):
+                self.mine(change=lambda draft, number=number: draft.list_market(address(f"market {number}")))
 
     def reorg(self, depth: int) -> None:
         """Replace the newest `depth` blocks, at most as many as finality allows, and never genesis."""

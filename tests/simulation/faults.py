@@ -47,10 +47,12 @@ def draw_fault(method: str, random: Random) -> Fault:
 
 def lie_about_logs(params: Any, logs: list[dict[str, Any]], random: Random) -> list[dict[str, Any]]:
     """Logs as a broken node gives them. Only in ways that a header or the answer itself contradicts: nobody can know
-    that one of many logs of a block is missing."""
+    that one of many logs of a range is missing, or one of several of the same contract and event."""
     if not logs:
         return logs
-    kind = random.randrange(3)
+    kind = random.randrange(4)
+    if kind == 3:
+        return _leave_one_out(params, logs, random) if "blockHash" in params[0] else logs
     if kind == 0 and "blockHash" in params[0]:
         return []
     if kind == 1:
@@ -59,3 +61,17 @@ def lie_about_logs(params: Any, logs: list[dict[str, Any]], random: Random) -> l
     if "blockHash" in params[0] or any(log["blockNumber"] == spoiled["blockNumber"] for log in logs[:-1]):
         return [*logs[:-1], spoiled]
     return logs
+
+
+def _leave_one_out(params: Any, logs: list[dict[str, Any]], random: Random) -> list[dict[str, Any]]:
+    """All but one, where the bloom or the numbers of the rest give that away."""
+    place = random.randrange(len(logs))
+    rest = logs[:place] + logs[place + 1 :]
+    missed = logs[place]
+    if "address" in params[0]:
+        shows = all(missed["address"] != log["address"] for log in rest)
+        shows |= all(missed["topics"][0] != log["topics"][0] for log in rest)
+    else:
+        told = {item for log in rest for item in (log["address"], *log["topics"])}
+        shows = place < len(rest) or not {missed["address"], *missed["topics"]} <= told
+    return rest if shows else logs

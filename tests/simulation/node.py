@@ -86,14 +86,14 @@ class SimulatedNode(FakeNode):
         if dice < 0.03:
             method = next(name for name in _METHODS if name.encode() in body)
             self.faults.append((method, draw_fault(method, random)))
-        elif dice < 0.05:
-            self.lies["eth_getLogs"] = lambda params, logs: lie_about_logs(params, logs, random)
         elif dice < 0.065 and _is_proven(body):
             self._look(self.model.stale(random))  # another backend behind the same address
         elif dice < 0.08 and _is_proven(body):
             self._look(self.model.canonical[: -random.randrange(1, 4)] or self.model.canonical)
         elif dice < 0.09:
             self._move()
+        if b"eth_getLogs" in body and random.random() < 0.08:
+            self.lies["eth_getLogs"] = lambda params, logs: lie_about_logs(params, logs, random)
         try:
             reply = await super().post(body)
         finally:

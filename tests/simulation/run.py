@@ -80,6 +80,7 @@ class _Seed:
         self._troubled.living.trouble = self._trouble
         with broken():
             await self._follow(None)  # genesis, so that both runs begin with the same block
+            self._chain.list_markets()
             self._node.troubled = True
             for _ in range(LIVES):
                 await self._live()
