@@ -12,6 +12,7 @@ from app.chain.faults import (
     MethodMissing,
     NotThereYet,
     Pruned,
+    QuotaSpent,
     RangeTooWide,
     ResponseTooLarge,
     Throttled,
@@ -49,6 +50,7 @@ _SPOILED_SHARE: Final = 0.25
 _OUTCOMES: Final[tuple[tuple[type[WaterlineError], str], ...]] = (
     (Throttled, "throttled"),
     (Unauthorised, "refused"),
+    (QuotaSpent, "refused"),
     (MethodMissing, "unsupported"),
     (RangeTooWide, "too_much"),
     (ResponseTooLarge, "too_much"),
@@ -219,7 +221,7 @@ class ChainEndpoint:
         self.trouble = str(fault)
         if isinstance(fault, WrongChain):
             self._rest(EndpointHealth.WRONG_CHAIN, _REFUSED_REST_SECONDS)
-        elif isinstance(fault, Fatal):
+        elif isinstance(fault, Fatal | QuotaSpent):
             self._rest(EndpointHealth.REFUSED, _REFUSED_REST_SECONDS)
         else:
             self._failures += 1

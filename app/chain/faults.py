@@ -25,12 +25,16 @@ class Malformed(Retryable):
 
 
 class Throttled(Retryable):
-    """Too many requests, or a quota used up."""
+    """Too many requests for the moment."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         """Seconds the node asked us to wait, if it did."""
+
+
+class QuotaSpent(Retryable):
+    """The plan does not pay for this any more, or never did. Not asked again for a while: a person has to look."""
 
 
 class RangeTooWide(Retryable):
@@ -188,7 +192,9 @@ def classify(code: int | None, message: str, data: object = None, status: int = 
 
 def _classify_refusal(code: int | None, text: str, shown: str, status: int) -> ChainFault:
     """The rest of `classify`: refusals that are not about the block or the amount asked for."""
-    if status in (402, 429) or code in (429, 402, -32005, -32029, -32097, -32052, 42903) or _THROTTLED.search(text):
+    if 402 in (status, code) or code == -32052:
+        return QuotaSpent(shown)
+    if status == 429 or code in (429, -32005, -32029, -32097, 42903) or _THROTTLED.search(text):
         return Throttled(shown)
     if status in (401, 403) or code in (401, 403) or _UNAUTHORISED.search(text):
         return Unauthorised(shown)
@@ -206,7 +212,9 @@ def _classify_refusal(code: int | None, text: str, shown: str, status: int) -> C
 def classify_status(status: int, retry_after: float | None) -> ChainFault:
     """The failure an HTTP status means when its body says nothing in JSON-RPC."""
     said = f"HTTP status {status}"
-    if status in (402, 429):
+    if status == 402:
+        return QuotaSpent(f"{said}: the endpoint wants to be paid")
+    if status == 429:
         return Throttled(said, retry_after)
     if status in (401, 403):
         return Unauthorised(said)

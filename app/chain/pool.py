@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 from app.chain.endpoints import ChainEndpoint
-from app.chain.faults import BlockGone, ExecutionReverted, NotThereYet, Pruned, Transport, is_answer
+from app.chain.faults import BlockGone, ExecutionReverted, NotThereYet, Pruned, Transport, Unauthorised, is_answer
 from app.chain.reader import BlockTag, ChainReader
 from app.chain.wire import Header
 from app.domain.chain import Address, BlockRef, CallResult, ContractCall, Hash32, Log, LogFilter
@@ -28,6 +28,8 @@ T = TypeVar("T")
 _ROUNDS: Final = 3
 """How often all endpoints are gone through before a piece of work is given back as failed."""
 _FIRST_PAUSE_SECONDS: Final = 0.1
+_ASSURANCE_PAUSES_SECONDS: Final = (0.5, 1.5, 4.0)
+"""Before all endpoints are called wrong for good they are asked again, after each of these."""
 _LONGEST_WAIT_SECONDS: Final = 5.0
 """Where every endpoint throttles, the first to be free again is waited for so long at most."""
 
@@ -82,17 +84,21 @@ class ReaderPool(ChainReader):
         """Check every endpoint; those that fail are left out until a later check finds them right.
 
         Raises:
-            Fatal: none is right, and all are wrong in a way that does not pass: another chain, no access.
+            Fatal: none is right, and all are wrong in a way that does not pass: another chain, no access. Asked more
+                than once: behind one address there may be a node that has nothing yet.
             EndpointsDown: none can be used now.
         """
-        faults = [fault for fault in await asyncio.gather(*map(self.check, self.endpoints)) if fault is not None]
-        if len(faults) < len(self.endpoints):
-            for contract in sorted(set(self._contracts) - self._expected):
-                log.error("chain=%s no contract at %s on any endpoint", self.spec.name, contract)
-            return
-        if all(isinstance(fault, Fatal) for fault in faults):
-            raise faults[0]
-        raise self.down()
+        for pause in (*_ASSURANCE_PAUSES_SECONDS, None):
+            faults = [fault for fault in await asyncio.gather(*map(self.check, self.endpoints)) if fault is not None]
+            if len(faults) < len(self.endpoints):
+                for contract in sorted(set(self._contracts) - self._expected):
+                    log.error("chain=%s no contract at %s on any endpoint", self.spec.name, contract)
+                return
+            if not all(isinstance(fault, Fatal) for fault in faults):
+                raise self.down()
+            if pause is None or all(isinstance(fault, Unauthorised) for fault in faults):
+                raise faults[0]
+            await asyncio.sleep(pause)
 
     async def check(self, endpoint: ChainEndpoint) -> WaterlineError | None:
         """Find out whether one endpoint is what it should be. None: it is, and in use; else what is wrong."""

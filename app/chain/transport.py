@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Final, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -189,11 +191,15 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _retry_after(header: str | None) -> float | None:
-    """Seconds, when the header says seconds; its date form is rare enough to be left out."""
+    """Seconds to wait, whether the header says seconds or a moment (RFC 9110, 10.2.3)."""
     if header is None:
         return None
     try:
         seconds = float(header)
     except ValueError:
-        return None
+        try:
+            # a moment that has passed, as by a clock that is slow, asks for nothing
+            seconds = max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
+        except (ValueError, OverflowError):
+            return None
     return seconds if 0 <= seconds < 86400 else None

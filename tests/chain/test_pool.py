@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from app.chain.endpoints import ChainEndpoint, EndpointUrls
-from app.chain.faults import NotThereYet, Pruned, Transport, WrongChain
+from app.chain.faults import NotThereYet, Pruned, Transport, Unauthorised, WrongChain
 from app.chain.pool import EndpointsDown, ReaderPool
 from app.chain.reader import Header
 from app.chain.transport import HttpReply
@@ -30,6 +30,7 @@ DOWN = Transport("nobody answers")
 def _short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.chain.endpoints._FIRST_REST_SECONDS", 0.01)
     monkeypatch.setattr("app.chain.pool._FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("app.chain.pool._ASSURANCE_PAUSES_SECONDS", (0.0, 0.0, 0.0))
 
 
 def health(pool: ReaderPool) -> EndpointHealth:
@@ -189,6 +190,53 @@ async def test_where_every_endpoint_is_of_another_chain_nothing_begins() -> None
     first.chain_id = second.chain_id = 5
     with pytest.raises(WrongChain, match="serves chain 5"):
         await unverified([first, second]).verify()
+
+
+@pytest.mark.parametrize("method", ["eth_chainId", "eth_getCode"])
+async def test_what_only_a_false_answer_makes_wrong_is_asked_again_before_it_is_called_wrong(method: str) -> None:
+    node = FakeNode()
+    false = [{"eth_chainId": "0x5", "eth_getCode": "0x"}[method]] * 3
+    node.lies[method] = lambda params, told: false.pop() if false else told
+    pool = unverified([node])
+    await pool.verify()
+    assert not false
+    assert health(pool) is EndpointHealth.HEALTHY
+
+
+async def test_what_is_wrong_every_time_is_called_wrong_after_a_few_questions() -> None:
+    node = FakeNode(has_multicall=False)
+    with pytest.raises(WrongChain, match="no Multicall3"):
+        await unverified([node]).verify()
+    assert node.count("eth_getCode") == 4
+
+
+async def test_a_key_that_is_refused_is_not_tried_again() -> None:
+    node = FakeNode()
+    node.fail("eth_chainId", HttpReply(401, b""), times=9)
+    with pytest.raises(Unauthorised):
+        await unverified([node]).verify()
+    assert node.count("eth_chainId") == 1
+
+
+async def test_an_endpoint_that_wants_to_be_paid_is_left_for_another_one_and_says_so() -> None:
+    first, second = pair()
+    pool = await pool_of([first, second])
+    first.fail("eth_call", HttpReply(402, b""), times=9)
+    assert await pool.read(plan(3), first.head) == values(3)
+    assert await pool.read(plan(3), first.head) == values(3)
+    assert first.count("eth_call") == 1
+    assert [status.health for status in pool.statuses()] == [EndpointHealth.REFUSED, EndpointHealth.HEALTHY]
+    assert "paid" in (pool.statuses()[0].trouble or "")
+
+
+async def test_the_only_endpoint_wanting_to_be_paid_ends_nothing() -> None:
+    node = FakeNode()
+    node.fail("eth_chainId", HttpReply(402, b""), times=1)
+    pool = unverified([node])
+    with pytest.raises(EndpointsDown, match="wants to be paid"):
+        await pool.verify()
+    await pool.verify()
+    assert health(pool) is EndpointHealth.HEALTHY
 
 
 async def test_a_syncing_endpoint_is_not_read_from_until_it_is_there() -> None:

@@ -6,8 +6,12 @@ import asyncio
 import logging
 import logging.config
 import traceback
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from app.chain.faults import (
     ExecutionReverted,
@@ -15,6 +19,7 @@ from app.chain.faults import (
     MethodMissing,
     NodeError,
     ParamsRefused,
+    QuotaSpent,
     Throttled,
     Transport,
     Unauthorised,
@@ -79,6 +84,7 @@ async def test_what_may_pass_is_tried_again_and_then_raised(lean: bool, fault: o
         (NodeSays(3, "execution reverted", "0x12"), ExecutionReverted),
         (NodeSays(-32602, "invalid params"), ParamsRefused),
         (HttpReply(401, b"no"), Unauthorised),
+        (HttpReply(402, b"pay"), QuotaSpent),
     ],
     ids=repr,
 )
@@ -125,6 +131,31 @@ async def test_a_wait_longer_than_the_time_left_is_not_waited() -> None:
         await ask(node.rpc(), lean=True)
     assert caught.value.retry_after == 3600
     assert node.count("eth_chainId") == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3600.0),
+        (format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True), 0.0),
+        ("soon", None),
+        ("-1", None),
+        ("999999", None),
+        (None, None),
+    ],
+)
+async def test_how_long_to_wait_is_read_as_seconds_or_as_a_moment(header: str | None, seconds: float | None) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": header} if header is not None else {})
+
+    app = web.Application()
+    app.router.add_post("/", answer)
+    async with TestServer(app) as server:
+        rpc = Rpc(str(server.make_url("/")))
+        reply = await rpc.post(CHAIN_ID)
+        await rpc.aclose()
+    assert reply.retry_after == (seconds if seconds is None else pytest.approx(seconds, abs=600))
 
 
 @pytest.mark.parametrize(
