@@ -56,6 +56,7 @@ class Indexer:
         metrics: IndexerMetrics | None = None,
         adapters: Callable[[str], Adapter] = adapter_for,
         on_scan: OnScan | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Nothing is connected or read before `run`.
 
@@ -69,6 +70,7 @@ class Indexer:
             metrics: Registered families to count in; made and kept private when not given.
             adapters: The adapter of a protocol slug.
             on_scan: Told after every search of old logs.
+            clock: Seconds since 1970, for the status row. Nothing else here asks what time it is.
         """
         self._reader = reader
         self._database = database
@@ -91,7 +93,7 @@ class Indexer:
         self._journal = Journal(spec, self._families)
         self._scan = LogScan(self._sources, on_scan)
         self._between = BetweenBlocks(self._sources, spec)
-        self._status = StatusRow(reader, database, self._options)
+        self._status = StatusRow(reader, database, self._options, clock)
         self._scanned = False
         self._missed = True
         """Whether accounts may be stored as they were before a gap: assumed until the store says otherwise."""

@@ -16,24 +16,35 @@ class StatusRow:
     """Keeps one chain's row fresh. A row nobody has touched for a while means the indexer is gone."""
 
     def __init__(
-        self, reader: ChainReader, database: Database, options: IndexerOptions, clock: Callable[[], float] = time.time
+        self,
+        reader: ChainReader,
+        database: Database,
+        options: IndexerOptions,
+        clock: Callable[[], float] = time.time,
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
+        """
+        Args:
+            clock: Seconds since 1970 as this machine believes; may jump, and is only written down.
+            elapsed: Seconds that pass one after the other: what is due is due by these.
+        """
         self._reader = reader
         self._database = database
         self._options = options
         self._clock = clock
+        self._elapsed = elapsed
         self._chain_id: ChainId = reader.chain_id
         self._head: BlockRef | None = None
         self._safe: int | None = None
         self._finalized: int | None = None
-        self._asked_finality_at = 0.0
-        self._wrote_at = 0.0
+        self._asked_finality_at = float("-inf")
+        self._wrote_at = float("-inf")
         self._written: tuple[BlockRef | None, str | None] = (None, None)
 
     async def note_head(self, head: Header) -> None:
         """The node's newest block; now and then also its safe and finalized ones."""
         self._head = head.block
-        now = self._clock()
+        now = self._elapsed()
         if now - self._asked_finality_at >= self._options.finality_seconds:
             safe = await self._reader.fetch_header("safe")
             finalized = await self._reader.fetch_header("finalized")
@@ -43,7 +54,7 @@ class StatusRow:
 
     async def write(self, trouble: str | None = None) -> None:
         """Write the row if it says something new or is due as a sign of life. `trouble` is in words, without URLs."""
-        now = self._clock()
+        now = self._elapsed()
         says = (self._head, trouble)
         if says == self._written and now - self._wrote_at < self._options.heartbeat_seconds:
             return
@@ -57,7 +68,7 @@ class StatusRow:
                     head_timestamp=self._head.timestamp if self._head else None,
                     safe_number=self._safe,
                     finalized_number=self._finalized,
-                    observed_at=int(now),
+                    observed_at=int(self._clock()),
                     trouble=trouble,
                 ),
             )
