@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,17 +19,20 @@ import aiohttp
 from rich.console import Console
 
 from app import wiring
-from app.errors import Refused, Retryable
+from app.errors import Refused, Retryable, WaterlineError
 from app.following import verify_chain
 from app.settings import SecretUrl, Settings, environment_with
 from app.store.embedded import EmbeddedPostgres
 from app.store.migrate import upgrade
 from app.supervisor import ChildSpec, Supervisor
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 DEVNET_CHAIN_ID = 31337
 _READY_SECONDS = 180
+_WATCH_SECONDS = 0.5
 _DEMO_PREFIX = "waterline-demo-"
 _DEMO_FILES = ("deployments.json", "guide.json", "followed")
 
@@ -44,7 +48,7 @@ async def up(settings: Settings, console: Console) -> int:
     for chain_id in settings.chains:
         wiring.followed_deployments(settings, chain_id)
     _require_free_port(settings.host, settings.port, "PORT")
-    with _database(settings, settings.data_dir / "postgres") as database_url:
+    async with _database(settings, settings.data_dir / "postgres") as database_url:
         await _verify_chains(settings, console)
         await _migrate(database_url)
         environ = environment_with(DATABASE_URL=database_url.reveal())
@@ -67,11 +71,12 @@ async def _verify_chains(settings: Settings, console: Console) -> None:
         Refused: none can.
     """
     refused = []
-    for chain in settings.chains.values():
-        try:
-            await verify_chain(chain)
-        except Refused as reason:
-            refused.append(str(reason))
+    outcomes = await asyncio.gather(*map(verify_chain, settings.chains.values()), return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, Refused):
+            refused.append(str(outcome))
+        elif outcome is not None:
+            raise outcome
     if len(refused) == len(settings.chains):
         raise Refused("; ".join(refused))
     for each in refused:
@@ -121,14 +126,31 @@ def _part(environ: dict[str, str], command: str, *arguments: str, vital: bool = 
     return ChildSpec(name, (sys.executable, "-m", "app", command, *arguments), environ, vital)
 
 
-@contextlib.contextmanager
-def _database(settings: Settings, data_dir: Path) -> Iterator[SecretUrl]:
-    """DATABASE_URL, or an embedded Postgres that lives as long as the block."""
+@contextlib.asynccontextmanager
+async def _database(settings: Settings, data_dir: Path) -> AsyncIterator[SecretUrl]:
+    """DATABASE_URL, or an embedded Postgres that lives as long as the block, whatever ends it in between."""
     if settings.database_url is not None:
         yield settings.database_url
-    else:
-        with _embedded(data_dir) as url:
-            yield url
+        return
+    with EmbeddedPostgres(data_dir) as postgres:
+        keeping = asyncio.create_task(keep_running(postgres))
+        try:
+            yield SecretUrl(postgres.url)
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def keep_running(postgres: EmbeddedPostgres) -> None:
+    """Start the server again where it was whenever it has ended by itself, until cancelled."""
+    while True:
+        await asyncio.sleep(_WATCH_SECONDS)
+        if postgres.has_ended():
+            logger.error("the embedded Postgres has ended: starting it again")
+            try:
+                await _in_thread(postgres.start)
+            except (WaterlineError, OSError) as failure:
+                logger.error("the embedded Postgres does not start: %s", failure)
 
 
 @contextlib.contextmanager

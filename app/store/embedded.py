@@ -75,6 +75,8 @@ class EmbeddedPostgres:
         self._data_dir = data_dir.expanduser().absolute()
         self._sockets: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_wanted = False
+        """Whether a server of ours should be running."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -94,6 +96,10 @@ class EmbeddedPostgres:
         """The process that carries the server; None when it is another owner's."""
         return self._process.pid if self._process else None
 
+    def has_ended(self) -> bool:
+        """Whether a server of ours should be running, and none is: `start` brings it back, at the same URL."""
+        return self._is_wanted and (self._process is None or self._process.poll() is not None)
+
     def start(self) -> None:
         """Create the data directory if needed, start the server and wait until it answers.
 
@@ -112,13 +118,20 @@ class EmbeddedPostgres:
             running = _running_sockets(self._data_dir)
             if running is not None:
                 self._sockets = running
+                self._is_wanted = False
                 return
             if not (self._data_dir / "PG_VERSION").exists():
                 _initialise(binaries, self._data_dir, user)
+            self._end()  # what is left of one that ended by itself
+            self._is_wanted = True
             self._launch(binaries, user)
 
     def stop(self) -> None:
         """End the server if it is ours, with its processes and its socket. Committed data stays."""
+        self._is_wanted = False
+        self._end()
+
+    def _end(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
@@ -133,7 +146,7 @@ class EmbeddedPostgres:
             shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _launch(self, binaries: Path, user: pwd.struct_passwd | None) -> None:
-        sockets = _socket_directory(user)
+        sockets = _socket_directory(user, self._sockets)
         log = self._data_dir / "server.log"
         settings = {**self._settings, "unix_socket_directories": str(sockets)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -153,7 +166,7 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + _START_SECONDS
         while not _answers(sockets):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
+                self._end()
                 raise Retryable(f"the embedded Postgres did not start: see {log}")
             time.sleep(0.02)
 
@@ -197,12 +210,16 @@ def _let_through(path: Path) -> None:
             parent.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
 
 
-def _socket_directory(user: pwd.struct_passwd | None) -> Path:
-    """A new private directory with a path short enough for a socket."""
-    directory = Path(tempfile.mkdtemp(prefix="waterline-"))
-    if len(str(directory)) > _SOCKET_DIRECTORY_LIMIT:
-        directory.rmdir()
-        directory = Path(tempfile.mkdtemp(prefix="waterline-", dir="/tmp"))
+def _socket_directory(user: pwd.struct_passwd | None, before: Path | None) -> Path:
+    """A private directory with a path short enough for a socket: the one it was `before`, or a new one."""
+    if before is not None:
+        before.mkdir(mode=0o700, exist_ok=True)
+        directory = before
+    else:
+        directory = Path(tempfile.mkdtemp(prefix="waterline-"))
+        if len(str(directory)) > _SOCKET_DIRECTORY_LIMIT:
+            directory.rmdir()
+            directory = Path(tempfile.mkdtemp(prefix="waterline-", dir="/tmp"))
     if user is not None:
         os.chown(directory, user.pw_uid, user.pw_gid)
         _let_through(directory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -49,6 +50,26 @@ def _wait_until_gone(pid: int) -> None:
     while Path(f"/proc/{pid}").exists():
         assert time.monotonic() < deadline, f"process {pid} is still there"
         time.sleep(0.02)
+
+
+def test_a_server_that_was_killed_comes_back_at_the_same_place_with_its_data(data_dir: Path) -> None:
+    with EmbeddedPostgres(data_dir) as server:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
+        url = server.url
+        assert not server.has_ended()
+        os.kill(_server_pid(data_dir), signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while not server.has_ended():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        server.start()
+        assert not server.has_ended()
+        assert server.url == url
+        with psycopg.connect(server.url) as connection:
+            assert connection.execute("SELECT number FROM kept").fetchone() == (7,)
+    assert not server.has_ended()
+    assert not _sockets(url).exists()
 
 
 def test_data_survives_a_restart_and_fsync_is_on(data_dir: Path) -> None:
