@@ -148,6 +148,15 @@ class Measured:
     """What the value was made from, for people and for checking: health, prices, thresholds. Integers stay exact."""
 
 
+class EpisodeState(StrEnum):
+    """How an episode stands."""
+
+    OPEN = "open"
+    CLEARED = "cleared"
+    RETRACTED = "retracted"
+    """It never was: the block it opened at was replaced."""
+
+
 class EventKind(StrEnum):
     """A step in an episode's life."""
 

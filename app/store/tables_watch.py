@@ -95,8 +95,11 @@ watch_progress = Table(
     Column("block_id", BigInteger, nullable=False),
     Column("block_number", BigInteger, nullable=False),
     Column("block_hash", HashBytes, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("trail", ARRAY(BigInteger, dimensions=1), nullable=False),
     Column("evaluated_at", BigInteger, nullable=False),
-    comment="The newest block at which the rules of a chain were evaluated. Whoever evaluates holds its row.",
+    comment="The newest block at which the rules of a chain were evaluated, and the `version` of the lists it was done"
+    " with. `trail`: ids of the blocks evaluated before it, the newest first. Whoever evaluates holds its row.",
 )
 
 episodes = Table(
@@ -112,16 +115,18 @@ episodes = Table(
     Column("wallet", AddressBytes),
     Column("state", Text, nullable=False),
     Column("severity", SmallInteger, nullable=False),
-    Column("is_muted", Boolean, nullable=False, server_default=text("false")),
     Column("opened_at", BigInteger, nullable=False),
+    Column("announced_at", BigInteger),
     Column("closed_at", BigInteger),
     Column("acknowledged_at", BigInteger),
     Column("acknowledged_by", Text),
     CheckConstraint("state IN ('open', 'cleared', 'retracted')", name="episodes_state_check"),
     Index("episodes_open_key", "rule_id", "subject", unique=True, postgresql_where=text("state = 'open'")),
+    Index(None, "rule_id", "subject", "id"),
     Index(None, "watchlist_id", "id"),
     Index(None, "wallet", postgresql_where=text("wallet IS NOT NULL")),
-    comment="From the moment a rule found something until it cleared. `subject` is text: account:, market: or chain:.",
+    comment="From the moment a rule found something until it cleared. `subject` is text: account:, market: or chain:."
+    " `announced_at` is NULL while it is muted by a cool-down.",
 )
 
 episode_events = Table(

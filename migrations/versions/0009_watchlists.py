@@ -60,9 +60,13 @@ def upgrade() -> None:
         sa.Column("block_id", sa.BigInteger, nullable=False),
         sa.Column("block_number", sa.BigInteger, nullable=False),
         sa.Column("block_hash", sa.LargeBinary, nullable=False),
+        sa.Column("version", sa.BigInteger, nullable=False),
+        sa.Column("trail", ARRAY(sa.BigInteger, dimensions=1), nullable=False),
         sa.Column("evaluated_at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("chain_id", name="watch_progress_pkey"),
-        comment="The newest block at which the rules of a chain were evaluated. Whoever evaluates holds its row.",
+        comment="The newest block at which the rules of a chain were evaluated, and the `version` of the lists it was"
+        " done with. `trail`: ids of the blocks evaluated before it, the newest first. Whoever evaluates holds its"
+        " row.",
     )
     op.create_table(
         "watch_version",
@@ -157,8 +161,8 @@ def upgrade() -> None:
         sa.Column("wallet", sa.LargeBinary),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("severity", sa.SmallInteger, nullable=False),
-        sa.Column("is_muted", sa.Boolean, server_default=sa.text("false"), nullable=False),
         sa.Column("opened_at", sa.BigInteger, nullable=False),
+        sa.Column("announced_at", sa.BigInteger),
         sa.Column("closed_at", sa.BigInteger),
         sa.Column("acknowledged_at", sa.BigInteger),
         sa.Column("acknowledged_by", sa.Text),
@@ -168,12 +172,13 @@ def upgrade() -> None:
             ["watchlist_id"], ["watchlists.id"], name="episodes_watchlist_id_fkey", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name="episodes_pkey"),
-        comment="From the moment a rule found something until it cleared. `subject` is text: account:, market:"
-        " or chain:.",
+        comment="From the moment a rule found something until it cleared. `subject` is text: account:, market: or"
+        " chain:. `announced_at` is NULL while it is muted by a cool-down.",
     )
     op.create_index(
         "episodes_open_key", "episodes", ["rule_id", "subject"], unique=True, postgresql_where=sa.text("state = 'open'")
     )
+    op.create_index("episodes_rule_id_subject_id_idx", "episodes", ["rule_id", "subject", "id"])
     op.create_index("episodes_wallet_idx", "episodes", ["wallet"], postgresql_where=sa.text("wallet IS NOT NULL"))
     op.create_index("episodes_watchlist_id_id_idx", "episodes", ["watchlist_id", "id"])
     op.create_table(
