@@ -34,6 +34,8 @@ from app.api import (
     wallets,
 )
 from app.api.deps import ApiOptions, Clock, FindAdapter, ReadContext
+from app.api.keys import Doorkeeper
+from app.api.limits import Limiter, Limits
 from app.api.metrics import RequestMetrics
 from app.api.middleware import Envelope
 from app.api.problems import ApiProblem, problem_of, problem_response
@@ -41,6 +43,7 @@ from app.api.stream import BlockStream
 from app.errors import Retryable
 from app.protocols.registry import adapter_for
 from app.store.engine import Database
+from app.store.keys import KeyRing
 
 DESCRIPTION = """How far every wallet is from liquidation, on every protocol followed, as of a named block.
 
@@ -68,6 +71,8 @@ def create_app(
     stream = BlockStream(database.listen, options.stream_subscribers, options.stream_heartbeat_seconds)
     context = ReadContext(database, options, clock, find_adapter, stream)
     metrics = RequestMetrics()
+    limits = Limits(options.limits)
+    doorkeeper = Doorkeeper(KeyRing(database), limits, clock)
     app = FastAPI(
         title="Waterline",
         version="1",
@@ -75,11 +80,12 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
-        middleware=_middleware(options, metrics),
+        middleware=_middleware(options, metrics, limits, doorkeeper),
         redirect_slashes=False,
     )
     app.state.read_context = context
     app.state.tracker = tracking.new_tracker(context)
+    app.state.doorkeeper = doorkeeper
     app.state.request_metrics = metrics
     for error in (ApiProblem, RequestValidationError, HTTPException, Retryable):
         app.add_exception_handler(error, _answer_problem)
@@ -104,10 +110,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await context.aclose()
 
 
-def _middleware(options: ApiOptions, metrics: RequestMetrics) -> list[Middleware]:
+def _middleware(
+    options: ApiOptions, metrics: RequestMetrics, limits: Limits, doorkeeper: Doorkeeper
+) -> list[Middleware]:
     layers = [Middleware(Envelope, metrics=metrics)]
     if options.cors_origins:
-        exposed = ["ETag", "X-Request-ID", "Retry-After"]
+        exposed = ["ETag", "X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"]
         layers.append(
             Middleware(
                 CORSMiddleware,
@@ -116,6 +124,7 @@ def _middleware(options: ApiOptions, metrics: RequestMetrics) -> list[Middleware
                 expose_headers=exposed,
             )
         )
+    layers.append(Middleware(Limiter, limits=limits, known_key=doorkeeper.known_key))
     layers.append(Middleware(GZipMiddleware, minimum_size=2048, compresslevel=4))
     return layers
 

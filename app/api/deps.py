@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 
 from app.api.books import ChainBooks
 from app.api.cache import SingleFlightCache
+from app.api.limits import NO_LIMITS, LimitOptions
 from app.api.schemas.wallets import WalletView
 from app.api.stream import BlockStream
 from app.domain.account import AccountState, NotYetRead
@@ -66,6 +67,8 @@ class ApiOptions:
     stream_heartbeat_seconds: float = 15.0
     groups: AssetGroups = DEFAULT_GROUPS
     """Which assets move together, for shocks and exposure."""
+    limits: LimitOptions = NO_LIMITS
+    """How many requests are answered a minute."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may read the API; `*` for all."""
 

@@ -11,19 +11,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.methods import require_allowed
 from app.api.metrics import RequestMetrics
-from app.api.problems import BAD_REQUEST, METHOD_NOT_ALLOWED, ApiProblem, problem_of, problem_response
+from app.api.problems import problem_of, problem_response
 
 logger = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
-POSTED = frozenset({"/v1/simulate", "/v1/risk/simulate"})
-"""Questions too long for a query. They store nothing."""
-_TRACKED = re.compile(r"/v1/wallets/[^/]+/track")
-"""Asked for with POST, without a body."""
-MOST_BODY_BYTES = 65_536
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -62,7 +56,7 @@ class Envelope:
             await send(message)
 
         try:
-            _require_allowed(scope)
+            require_allowed(scope)
             await self._app(scope, receive, send_enveloped)
         except Exception as error:
             problem = problem_of(error)
@@ -74,22 +68,6 @@ class Envelope:
             await response(scope, receive, send_enveloped)
         finally:
             self._metrics.count(scope, status or 499, time.perf_counter() - started)
-
-
-def _require_allowed(scope: Scope) -> None:
-    """Refuse methods here, because mounted pages take whatever no route matches."""
-    if scope["method"] in _READING:
-        return
-    if scope["method"] == "POST" and _TRACKED.fullmatch(scope["path"]):
-        headers = Headers(scope=scope)
-        if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
-            raise ApiProblem(BAD_REQUEST, "this takes no body")
-        return
-    if scope["method"] != "POST" or scope["path"] not in POSTED:
-        raise ApiProblem(METHOD_NOT_ALLOWED, "everything here is read with GET", {"Allow": "GET"})
-    length = Headers(scope=scope).get("content-length", "")
-    if not length.isdecimal() or int(length) > MOST_BODY_BYTES:
-        raise ApiProblem(BAD_REQUEST, f"the body has to say its length, at most {MOST_BODY_BYTES} bytes")
 
 
 def _request_id(scope: Scope) -> str:

@@ -55,7 +55,23 @@ METHOD_NOT_ALLOWED = ProblemKind(
     "method-not-allowed",
     405,
     "Method not allowed",
-    "Everything here is read with GET; only simulations, and having a wallet tracked, are asked for with POST.",
+    "The Allow header names the methods this path takes.",
+)
+UNAUTHORIZED = ProblemKind(
+    "unauthorized", 401, "A key is needed", "Send a key of this installation: Authorization: Bearer wl_…"
+)
+FORBIDDEN = ProblemKind("forbidden", 403, "The key does not allow this", "The detail names the scope that is missing.")
+CROSS_SITE = ProblemKind(
+    "cross-site", 403, "Asked by another site", "A key in a cookie changes things only from this site's own pages."
+)
+UNKNOWN_ID = ProblemKind("unknown-id", 404, "Nothing has this id", "The listing of its kind names those there are.")
+CONFLICT = ProblemKind("conflict", 409, "Not as things are", "A name is taken, or a bound is reached: see the detail.")
+TOO_LARGE = ProblemKind("too-large", 413, "Too large a body", "The detail says how large one may be.")
+INVALID_RULE = ProblemKind(
+    "invalid-rule", 422, "The rule is not sound", "`faults` says everything that is wrong with it."
+)
+INVALID_LINES = ProblemKind(
+    "invalid-lines", 422, "Some lines are not members", "`faults` names them; nothing was stored."
 )
 TOO_MANY_REQUESTS = ProblemKind(
     "too-many-requests", 429, "Too many requests", "The same request may succeed after Retry-After."
@@ -81,6 +97,14 @@ KINDS = {
         BLOCK_NOT_STORED,
         NOT_FOUND,
         METHOD_NOT_ALLOWED,
+        UNAUTHORIZED,
+        FORBIDDEN,
+        CROSS_SITE,
+        UNKNOWN_ID,
+        CONFLICT,
+        TOO_LARGE,
+        INVALID_RULE,
+        INVALID_LINES,
         TOO_MANY_REQUESTS,
         TOO_MANY_STREAMS,
         UNAVAILABLE,
@@ -93,11 +117,22 @@ KINDS = {
 class ApiProblem(Exception):
     """Raised anywhere below a route to end it with a problem answer. `detail` is shown to the caller."""
 
-    def __init__(self, kind: ProblemKind, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        kind: ProblemKind,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, object] | None = None,
+    ) -> None:
+        """
+        Args:
+            extensions: members of the body besides the standard ones.
+        """
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
         self.headers = dict(headers or {})
+        self.extensions = dict(extensions or {})
 
 
 def problem_of(error: Exception) -> ApiProblem:
@@ -132,6 +167,7 @@ def problem_response(request: Request, problem: ApiProblem) -> Response:
         "detail": problem.detail,
         "instance": request.url.path,
         "request_id": request.scope.get("request_id", ""),
+        **problem.extensions,
     }
     headers = {"Cache-Control": "no-store", **problem.headers}
     return Response(_dump(body), problem.kind.status, headers, media_type=MEDIA_TYPE)

@@ -1,13 +1,12 @@
 """/v1/wallets/{address}/track: have a wallet looked up at the next block, before any log has named it.
 
-The only thing the service writes, through a list of its own (`TrackList`) that can write nothing else; bounded in size
-there and in rate here. No key, no account: the list decides nothing but what an indexer reads next.
+What anybody may write: through a list of its own (`TrackList`) that can write nothing else; bounded in size there and
+in rate here. No key, no account: the list decides nothing but what an indexer reads next.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -18,6 +17,7 @@ from app.api.addresses import to_checksum
 from app.api.deps import ReadContext
 from app.api.examples import common as examples
 from app.api.heads import load_directory
+from app.api.limits import Allowance
 from app.api.problems import TOO_MANY_REQUESTS, ApiProblem
 from app.api.schemas.tracking import TrackedChain, TrackingView
 from app.api.wallets import AddressPath, ChainIdQuery, one_chain, wallet_of
@@ -26,27 +26,6 @@ from app.domain.specs import chain_spec
 from app.store.tracked import TrackedWallet, TrackList
 
 router = APIRouter(tags=["wallets"])
-
-
-class Allowance:
-    """So many at once, and so many a second after that: a token bucket, one a process."""
-
-    def __init__(self, burst: int, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._burst = burst
-        self._per_second = per_second
-        self._clock = clock
-        self._left = float(burst)
-        self._at = clock()
-
-    def take(self) -> bool:
-        """Whether one more is allowed now; it counts then."""
-        now = self._clock()
-        self._left = min(self._burst, self._left + (now - self._at) * self._per_second)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
 
 
 class Tracker:

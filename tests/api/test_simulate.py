@@ -116,7 +116,7 @@ async def test_what_cannot_be_imagined_is_refused_and_named(
 async def test_a_bad_address_a_long_body_and_other_methods_are_refused(lent_and_short: Site) -> None:
     client = lent_and_short.client
     assert (await client.post("/v1/simulate", json={"address": "0x12"})).json()["type"] == "/problems/invalid-address"
-    assert (await client.post("/v1/simulate", content=b"x" * 70_000)).status_code == 400
+    assert (await client.post("/v1/simulate", content=b"x" * 70_000)).status_code == 413
     assert (await client.get("/v1/simulate")).status_code in (404, 405)
     assert (await client.post(f"/v1/wallets/{ALICE}")).status_code == 405
 

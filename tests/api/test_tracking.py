@@ -9,8 +9,9 @@ import psycopg
 import pytest
 from rich.console import Console
 
+from app.api.limits import Allowance
 from app.api.source import ReadPath
-from app.api.tracking import Allowance, Tracker
+from app.api.tracking import Tracker
 from app.errors import Refused
 from app.settings import load_settings
 from app.store.tracked import TrackList
