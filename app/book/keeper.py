@@ -203,6 +203,23 @@ class Keeper:
         unvalued = {name: one.unvalued for name, one in self.kept.items() if one.unvalued is not None}
         return await self._confirm(self._stand(), {key for key in keys if key in self._accounts}, unvalued)
 
+    async def snapshots(self, keys: Iterable[AccountKey]) -> dict[AccountKey, AccountSnapshot]:
+        """The raw states of some accounts at the keeper's block; those not there or not readable are left out. Who is
+        asked for at every block is looked up once.
+
+        Raises: as `read`.
+        """
+        return await self._snapshots(self._stand(), {key for key in keys if key in self._accounts})
+
+    @property
+    def outside_book(self) -> Collection[AccountKey]:
+        """Readable accounts that have no legs."""
+        return self._accounts.exact_only.keys()
+
+    def __contains__(self, key: AccountKey) -> bool:
+        """Whether it is an account that was read, or could not be, at or below the keeper's block."""
+        return key in self._accounts
+
     def keys_of(self, deployment_id: str) -> set[AccountKey]:
         """All accounts of one deployment."""
         return self._accounts.keys_of(deployment_id)
@@ -221,6 +238,17 @@ class Keeper:
     async def _confirm(
         self, at: StoredBlock, keys: Collection[AccountKey], unvalued: Collection[str]
     ) -> dict[AccountKey, Health]:
+        snapshots = await self._snapshots(at, keys)
+        confirmed: dict[AccountKey, Health] = {}
+        for key in keys:
+            snapshot = snapshots.get(key)
+            is_known = snapshot is not None and key.deployment_id not in unvalued
+            state = self.kept[key.deployment_id].state
+            confirmed[key] = quick_health(state, snapshot) if is_known and snapshot is not None else UNKNOWN_HEALTH
+        return confirmed
+
+    async def _snapshots(self, at: StoredBlock, keys: Collection[AccountKey]) -> dict[AccountKey, AccountSnapshot]:
+        """The states of those that could be read; all have to be in the book's files."""
         accounts = self._accounts
         snapshots: dict[AccountKey, AccountSnapshot] = {}
         for key in keys:
@@ -235,13 +263,7 @@ class Keeper:
             read = [state for state in found if isinstance(state, AccountSnapshot)]
             accounts.watch(read)
             snapshots |= {state.key: state for state in read}
-        confirmed: dict[AccountKey, Health] = {}
-        for key in keys:
-            snapshot = snapshots.get(key)
-            is_known = snapshot is not None and key.deployment_id not in unvalued
-            state = self.kept[key.deployment_id].state
-            confirmed[key] = quick_health(state, snapshot) if is_known and snapshot is not None else UNKNOWN_HEALTH
-        return confirmed
+        return snapshots
 
     async def _plan(
         self,

@@ -1,6 +1,7 @@
 """All accounts in memory as columns of numbers, revalued at each block; approximate, and it says by how much."""
 
 from app.valuation.book.book import MOVES, Book
+from app.valuation.book.chosen import Chosen, ChosenAt
 from app.valuation.book.curve import LiquidationCurve
 from app.valuation.book.factors import GroupOf, Shock
 from app.valuation.book.population import Ledger, StaleScreen
@@ -10,6 +11,8 @@ __all__ = [
     "MOVES",
     "Bands",
     "Book",
+    "Chosen",
+    "ChosenAt",
     "GroupOf",
     "Ledger",
     "LedgerTotals",

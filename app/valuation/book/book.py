@@ -7,16 +7,18 @@ or called liquidatable is for the adapter's integers; `Screen.to_confirm` says f
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from app.domain.account import AccountKey
+from app.domain.chain import Address
 from app.domain.legs import Factor, Leg
 from app.domain.market import ValueUnit
 from app.valuation.book.arrays import Floats, Indices, Positions
 from app.valuation.book.bucket import Debt, Supply
+from app.valuation.book.chosen import Chosen, choose
 from app.valuation.book.curve import LiquidationCurve, liquidation_curve
 from app.valuation.book.factors import UNKNOWN_COLUMN, FactorTable, GroupOf, Shock
 from app.valuation.book.kernel import Scratch
@@ -202,6 +204,12 @@ class Book:
         ledger = self._population.ledger_number(Ledger(deployment_id, rules.unit))
         ledgers: Indices = np.full(len(keys), ledger, np.int32)
         append_accounts(self._population, keys, legs, ledgers, truncates=rules.truncates_threshold)
+
+    def choose(self, lists: Sequence[Collection[Address]]) -> list[Chosen]:
+        """The accounts of the wallets of each list; one look at everybody for all of them."""
+        found = [Chosen(self._population, wallets) for wallets in lists]
+        choose(self._population, found)
+        return found
 
     def reprice(self, recycle: Screen | None = None) -> Screen:
         """Everybody at the factors as they are. `recycle`: an earlier screen nobody needs any more, whose arrays are

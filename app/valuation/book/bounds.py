@@ -13,12 +13,14 @@ fall on either side of a whole bps, K may be 1 bp of collateral higher or lower.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from app.domain.units import BPS
-from app.valuation.book.arrays import Floats, Positions
+from app.valuation.book.arrays import Flags, Floats, Positions
 from app.valuation.book.bucket import Bucket
-from app.valuation.book.kernel import ONE_BPS
+from app.valuation.book.kernel import ONE_BPS, Values
 
 FLOAT_ERROR = 1e-13
 """Relative error of a term or a sum of up to hundreds of them: each step adds 1.1e-16."""
@@ -76,3 +78,20 @@ def coarse_values(bucket: Bucket, widest_steps: Floats) -> Floats:
     """
     terms = max(bucket.shape.supplies, bucket.shape.debts) + 1
     return widest_steps * (terms * 8 / NEAR)
+
+
+def in_doubt(
+    bucket: Bucket, rows: Positions | slice, values: Values, lines: Sequence[float], widest_steps: Floats
+) -> Flags:
+    """By account of those in `rows`, whose `values` these are: whether its bounds may touch a line. Near one, or so
+    small that bounds are wide, or thresholds so low that one bp is much, or sums that may cancel out."""
+    if bucket.is_signed:
+        return np.ones(values.health.size, np.bool_)
+    doubtful = np.zeros(values.health.size, np.bool_)
+    for line in lines:
+        doubtful |= np.abs(values.health - line) <= NEAR * abs(line)
+    coarse = coarse_values(bucket, widest_steps)[bucket.ledgers[rows]]
+    doubtful |= (values.requirement > 0) & ((values.requirement < coarse) | (values.capacity < coarse))
+    if bucket.shape.is_truncated:
+        doubtful |= values.capacity < 4 * NEAR * values.collateral
+    return doubtful

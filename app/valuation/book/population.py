@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import ItemsView, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +17,9 @@ from app.valuation.book.bucket import Bucket, Debt, Shape, Supply, width
 
 WHOLE_BPS = 1e-6
 """How far from a whole number of bps a threshold may be and still be meant as that number: floats are off by 1e-11."""
+
+REMEMBERED_ARRIVALS = 65_536
+"""So many numbers given out last are known: whoever asks more rarely has to look at everybody."""
 
 
 class Ledger(NamedTuple):
@@ -57,11 +62,14 @@ class Population:
         self.ledgers: list[Ledger] = []
         self.version = 0
         """Raised by every change of who is where."""
+        self.arrivals = 0
+        """How many numbers were ever given out."""
         self._bucket_by_shape: dict[Shape, int] = {}
         self._ledger_numbers: dict[Ledger, int] = {}
         self._numbers: dict[AccountKey, int] = {}
         self._keys: list[AccountKey | None] = []
         self._free: list[int] = []
+        self._arrived: deque[int] = deque(maxlen=REMEMBERED_ARRIVALS)
         self._bucket_of: Indices = np.zeros(0, np.int32)
         self._row_of: Indices = np.zeros(0, np.int32)
 
@@ -73,6 +81,23 @@ class Population:
 
     def __iter__(self) -> Iterator[AccountKey]:
         return iter(self._numbers)
+
+    def items(self) -> ItemsView[AccountKey, int]:
+        """Every account with its number."""
+        return self._numbers.items()
+
+    def arrived_since(self, arrivals: int) -> list[int] | None:
+        """The numbers given out since there were so many `arrivals`; None where that is too long ago to know."""
+        count = self.arrivals - arrivals
+        return None if count > len(self._arrived) else list(islice(reversed(self._arrived), count))
+
+    def holder(self, number: int) -> AccountKey | None:
+        """Whose number it is now; None while it is free."""
+        return self._keys[number]
+
+    def places_of(self, numbers: Indices) -> tuple[Indices, Indices]:
+        """Bucket and row of each of these numbers; row -1 of those that are free."""
+        return self._bucket_of[numbers], self._row_of[numbers]
 
     @property
     def nbytes(self) -> int:
@@ -146,6 +171,7 @@ class Population:
         self.version += 1
         self._keys.extend(keys)
         self._numbers.update(numbers)
+        self._note_arrivals(range(first, first + len(keys)))
         self._reserve(len(self._keys))
         return np.arange(first, first + len(keys), dtype=np.int32)
 
@@ -161,6 +187,7 @@ class Population:
             return False
         self.version += 1
         self._vacate(number)
+        self._row_of[number] = -1
         self._keys[number] = None
         self._free.append(number)
         return True
@@ -174,7 +201,12 @@ class Population:
             self._keys.append(key)
             self._reserve(number + 1)
         self._numbers[key] = number
+        self._note_arrivals((number,))
         return number
+
+    def _note_arrivals(self, numbers: Sequence[int]) -> None:
+        self.arrivals += len(numbers)
+        self._arrived.extend(numbers[-REMEMBERED_ARRIVALS:])
 
     def _reserve(self, numbers: int) -> None:
         if numbers > self._row_of.size:

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.domain.account import AccountKey
 from app.valuation.book.arrays import Flags, Floats, Indices, Positions
-from app.valuation.book.bounds import NEAR, coarse_values, health_bounds
+from app.valuation.book.bounds import health_bounds, in_doubt
 from app.valuation.book.bucket import Bucket
 from app.valuation.book.kernel import Scratch, Values, reprice
 from app.valuation.book.population import Ledger, Population, StaleScreen
@@ -68,7 +68,7 @@ class Screen:
 
     def __init__(self, population: Population, factors: Floats, steps: Floats, widest_steps: Floats) -> None:
         self._population = population
-        self._factors, self._steps, self._widest_steps = factors, steps, widest_steps
+        self._factors, self.steps, self.widest_steps = factors, steps, widest_steps
         self._version = population.version
         self.values = Values.empty(0)
 
@@ -101,6 +101,11 @@ class Screen:
     def factors(self) -> Floats:
         """The factors it was made with."""
         return self._factors
+
+    @property
+    def ledger_steps(self) -> Floats:
+        """By number of the ledger: the smallest value that is counted in it."""
+        return self._population.ledger_steps
 
     def fill(self, scratch: Scratch, recycled: Values | None) -> None:
         """Compute everything, into the arrays of an earlier screen if they fit."""
@@ -230,7 +235,7 @@ class Screen:
             rows = self._rows_in_doubt(bucket, start, lines)
             if not rows.size:
                 continue
-            low, high = health_bounds(bucket, rows, self._factors, self._steps, self._population.ledger_steps)
+            low, high = health_bounds(bucket, rows, self._factors, self.steps, self.ledger_steps)
             touched = np.zeros(rows.size, np.bool_)
             for line in lines:
                 touched |= (low <= line) & (line <= high)
@@ -244,7 +249,7 @@ class Screen:
             for first in range(0, bucket.count, _BLOCK_ROWS):
                 rows = np.arange(first, min(bucket.count, first + _BLOCK_ROWS))
                 low[start + rows], high[start + rows] = health_bounds(
-                    bucket, rows, self._factors, self._steps, self._population.ledger_steps
+                    bucket, rows, self._factors, self.steps, self.ledger_steps
                 )
         return low, high
 
@@ -257,21 +262,12 @@ class Screen:
         return sorted(self.keys(np.flatnonzero(wide)))
 
     def _rows_in_doubt(self, bucket: Bucket, start: int, lines: Sequence[float]) -> Positions:
-        """Rows whose bounds may touch a line: near one, or so small that bounds are wide, or thresholds so low that one
-        bp is much, or sums that may cancel out."""
         if not bucket.shape.debts:
             return np.zeros(0, np.intp)
         if bucket.is_signed:
             return np.arange(bucket.count)
         part = self.values.part(start, start + bucket.count)
-        doubtful = np.zeros(bucket.count, np.bool_)
-        for line in lines:
-            doubtful |= np.abs(part.health - line) <= NEAR * abs(line)
-        coarse = coarse_values(bucket, self._widest_steps)[bucket.ledgers[: bucket.count]]
-        doubtful |= (part.requirement > 0) & ((part.requirement < coarse) | (part.capacity < coarse))
-        if bucket.shape.is_truncated:
-            doubtful |= part.capacity < 4 * NEAR * part.collateral
-        return np.flatnonzero(doubtful)
+        return np.flatnonzero(in_doubt(bucket, np.s_[: bucket.count], part, lines, self.widest_steps))
 
     def _ranked(self, places: Positions) -> list[Ranked]:
         health = self.health[places].tolist()
