@@ -21,23 +21,28 @@ from app.api import (
     accounts,
     accuracy,
     board,
+    changes,
     deployments,
     docs,
     events,
     history,
     market_simulation,
     markets,
+    members,
     risk,
+    rules,
     simulate,
     status,
     tracking,
     wallets,
+    watchlists,
 )
 from app.api.deps import ApiOptions, Clock, FindAdapter, ReadContext
 from app.api.keys import Doorkeeper
 from app.api.limits import Limiter, Limits
 from app.api.metrics import RequestMetrics
 from app.api.middleware import Envelope
+from app.api.names import NameResolver
 from app.api.problems import ApiProblem, problem_of, problem_response
 from app.api.stream import BlockStream
 from app.errors import Retryable
@@ -57,6 +62,7 @@ def create_app(
     *,
     clock: Clock = lambda: int(time.time()),
     find_adapter: FindAdapter = adapter_for,
+    name_resolver: NameResolver | None = None,
 ) -> FastAPI:
     """The API over one database. It opens nothing before it is started and leaves `database` open at its end.
 
@@ -66,6 +72,7 @@ def create_app(
     Args:
         clock: unix seconds now; what ages are measured against.
         find_adapter: the adapter of a protocol slug.
+        name_resolver: what ENS names are resolved with when members are added; None: they are refused.
     """
     options = options or ApiOptions()
     stream = BlockStream(database.listen, options.stream_subscribers, options.stream_heartbeat_seconds)
@@ -85,13 +92,14 @@ def create_app(
     )
     app.state.read_context = context
     app.state.tracker = tracking.new_tracker(context)
+    app.state.name_resolver = name_resolver
     app.state.doorkeeper = doorkeeper
     app.state.request_metrics = metrics
     for error in (ApiProblem, RequestValidationError, HTTPException, Retryable):
         app.add_exception_handler(error, _answer_problem)
     for resource in (wallets, history, simulate, accounts, deployments, markets, risk, market_simulation):
         app.include_router(resource.router)
-    for resource in (tracking, board, accuracy, status, events, docs):
+    for resource in (tracking, watchlists, members, rules, changes, board, accuracy, status, events, docs):
         app.include_router(resource.router)
     app.openapi = cache(lambda: docs.describe(app))  # type: ignore[method-assign]
     return app

@@ -16,7 +16,7 @@ from app.valuation.ranking import Place
 
 MAX_LENGTH = 4096
 
-C = TypeVar("C", "Cursor", "MarketCursor", "ChangeCursor")
+C = TypeVar("C", "Cursor", "MarketCursor", "ChangeCursor", "PlaceCursor")
 
 _Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _BlockNumber = Annotated[int, Field(ge=0, le=2**63 - 1)]
@@ -128,6 +128,34 @@ def read_change_cursor(text: str, filters: object) -> tuple[int, int]:
     """
     cursor = _decode(text, ChangeCursor, filters)
     return cursor.i, cursor.a
+
+
+class PlaceCursor(BaseModel):
+    """Where a page of what people set up ended: a number, and a text where numbers may be equal."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    f: str
+    """Digest of the filters."""
+    n: _BlockNumber
+    t: str = Field("", max_length=100)
+
+
+def make_place_cursor(number: int, filters: object, text: str = "") -> str:
+    """The cursor of the page after this place."""
+    return _encode(PlaceCursor(f=_digest(filters), n=number, t=text))
+
+
+def read_place_cursor(cursor_text: str | None, filters: object) -> tuple[int, str] | None:
+    """Number and text that `make_place_cursor` was given for the same filters; None for no cursor.
+
+    Raises:
+        ApiProblem: it made none such.
+    """
+    if cursor_text is None:
+        return None
+    cursor = _decode(cursor_text, PlaceCursor, filters)
+    return cursor.n, cursor.t
 
 
 def _encode(cursor: BaseModel) -> str:

@@ -72,7 +72,8 @@ class Known:
     """The names a rule may use; None: whatever it likes."""
 
     groups: Collection[str] | None = None
-    chains_by_deployment: Mapping[str, int] | None = None
+    deployment_ids: Collection[str] | None = None
+    chain_ids: Collection[int] | None = None
 
 
 def parse_level(metric: Metric, text: str) -> int:
@@ -158,10 +159,10 @@ def _known_faults(rule: Rule, known: Known) -> list[str]:
     faults = []
     if known.groups is not None and rule.group is not None and rule.group not in known.groups:
         faults.append(f"no asset group {rule.group!r}; there are: {', '.join(sorted(known.groups))}")
-    chains = known.chains_by_deployment
-    if chains is not None and rule.deployment_id is not None and rule.deployment_id not in chains:
+    deployments, chains = known.deployment_ids, known.chain_ids
+    if deployments is not None and rule.deployment_id is not None and rule.deployment_id not in deployments:
         faults.append(f"no deployment {rule.deployment_id!r} is followed; /v1/deployments lists those that are")
-    if chains is not None and rule.chain_id is not None and rule.chain_id not in chains.values():
+    if chains is not None and rule.chain_id is not None and rule.chain_id not in chains:
         faults.append(f"chain {rule.chain_id} is not followed")
     if RiskStatus.HEALTHY in rule.statuses:
         faults.append("statuses are of those worth an alert: liquidatable, unknown, no_debt")

@@ -65,7 +65,7 @@ def test_what_is_wrong_is_said(rule: Rule, changes: dict[str, Any], fault: str) 
 
 
 def test_names_of_things_that_are_not_there_are_faults_where_they_are_known() -> None:
-    known = Known(groups={"eth"}, chains_by_deployment={"pond": 1})
+    known = Known(groups={"eth"}, deployment_ids={"pond"}, chain_ids={1})
     assert faults_of(replace(AT_RISK, chain_id=1), known) == []
     found = faults_of(replace(AT_RISK, group="none", chain_id=5), known)
     assert [fault for fault in found if "'none'" in fault]

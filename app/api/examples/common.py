@@ -203,22 +203,40 @@ HEALTH: dict[str, Any] = {"status": "ok"}
 
 _TITLES = {
     400: "Not as it must be (RFC 9457)",
+    401: "A key is needed (RFC 9457)",
+    403: "The key does not allow it (RFC 9457)",
     404: "Not here (RFC 9457)",
+    409: "Not as things are (RFC 9457)",
     410: "Too old (RFC 9457)",
+    413: "Too large a body (RFC 9457)",
     422: "A parameter is not valid (RFC 9457)",
     429: "Too many at once (RFC 9457)",
     503: "Try again later (RFC 9457)",
 }
 
 
-def responses(example: dict[str, Any], *problems: int, unchanged: bool = True) -> dict[int | str, dict[str, Any]]:
+def responses(
+    example: dict[str, Any], *problems: int, unchanged: bool = True, status: int = 200
+) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route: its example, 304 (of what is read), and the problem statuses it can end with."""
-    documented: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"example": example}}}}
-    if unchanged:
+    documented: dict[int | str, dict[str, Any]] = {status: {"content": {"application/json": {"example": example}}}}
+    if unchanged and status == 200:
         documented[304] = {"description": "Unchanged since the ETag given in If-None-Match"}
-    for status in (*problems, 503):
-        documented[status] = problem_response(status)
-    return documented
+    return documented | _problems(problems)
+
+
+def deletion(*problems: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that deletes."""
+    return {204: {"description": "It is gone"}, **_problems(problems)}
+
+
+def text_responses(media_type: str, example: str, *problems: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that answers with text."""
+    return {200: {"content": {media_type: {"example": example}}}, **_problems(problems)}
+
+
+def _problems(statuses: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
+    return {status: problem_response(status) for status in (*statuses, 503)}
 
 
 def problem_response(status: int) -> dict[str, Any]:
