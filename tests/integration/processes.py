@@ -11,6 +11,7 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -85,7 +86,22 @@ def free_port() -> int:
         return port
 
 
-def newest_stored(connection: psycopg.Connection[tuple[int]], chain_id: int) -> int:
+def newest_stored(connection: psycopg.Connection[Any], chain_id: int) -> int:
     """Number of the newest block of a chain, -1 if there is none."""
-    row = connection.execute("SELECT max(number) FROM blocks WHERE chain_id = %s", (chain_id,)).fetchone()
-    return row[0] if row is not None and row[0] is not None else -1
+    (row,) = connection.execute("SELECT max(number) FROM blocks WHERE chain_id = %s", (chain_id,))
+    return -1 if row[0] is None else int(row[0])
+
+
+def assert_unbroken(connection: psycopg.Connection[Any], chain_id: int) -> None:
+    """Every block of a chain from the first to the newest is there once, each the child of the one before."""
+    (row,) = connection.execute(
+        "SELECT count(*) - (max(number) - min(number) + 1), count(*) - count(DISTINCT number) FROM blocks"
+        " WHERE chain_id = %s",
+        (chain_id,),
+    )
+    (orphans,) = connection.execute(
+        "SELECT count(*) FROM blocks b JOIN blocks a ON a.chain_id = b.chain_id AND a.number = b.number - 1"
+        " WHERE b.chain_id = %s AND a.hash <> b.parent_hash",
+        (chain_id,),
+    )
+    assert (row, orphans) == ((0, 0), (0,))

@@ -20,7 +20,7 @@ from tests.fixtures.devnet import WorldFactory
 from tests.indexer.conftest import MakeDatabase, make_database
 from tests.indexer.tables import assert_same_tables, dump_tables
 from tests.integration.following import deployments_of
-from tests.integration.processes import Living, newest_stored, start_part
+from tests.integration.processes import Living, assert_unbroken, newest_stored, start_part
 from tests.integration.test_indexer_devnet import follower, run_straight
 
 pytestmark = [pytest.mark.database, pytest.mark.devnet, pytest.mark.timeout(7_200)]
@@ -66,12 +66,12 @@ async def test_killed_at_random_moments_no_block_is_lost_or_doubled(
                 finally:
                     process.kill()
                     await process.wait()
-                assert_unbroken(connection)
+                assert_unbroken(connection, CHAIN)
         process = await start_part("index", "--chain", str(CHAIN), folder=tmp_path, settings=settings)
         await recovered(process, connection, world.block_number)
         process.kill()
         await process.wait()
-        assert_unbroken(connection)
+        assert_unbroken(connection, CHAIN)
     await run_straight(world, straight, tmp_path, first)
     assert_same_tables(dump_tables(killed.url), dump_tables(straight.url))
     told = f"{KILLS} kills over {world.block_number - first} blocks: everything was stored again"
@@ -86,15 +86,3 @@ async def recovered(process: Process, connection: psycopg.Connection[tuple[int]]
             assert process.returncode is None, "the indexer's process ended by itself"
             await asyncio.sleep(0.005)
     return time.perf_counter() - started
-
-
-def assert_unbroken(connection: psycopg.Connection[tuple[int]]) -> None:
-    """Every block from the first to the newest is there once, each the child of the one before."""
-    row = connection.execute(
-        "SELECT count(*) - (max(number) - min(number) + 1), count(*) - count(DISTINCT number) FROM blocks"
-    ).fetchone()
-    orphans = connection.execute(
-        "SELECT count(*) FROM blocks b JOIN blocks a ON a.chain_id = b.chain_id AND a.number = b.number - 1"
-        " WHERE a.hash <> b.parent_hash"
-    ).fetchone()
-    assert (row, orphans) == ((0, 0), (0,))

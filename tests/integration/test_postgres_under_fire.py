@@ -39,8 +39,8 @@ from tests.fixtures.devnet import WorldFactory
 from tests.indexer.conftest import MakeDatabase, make_database
 from tests.indexer.tables import assert_same_tables, dump_tables
 from tests.integration.following import deployments_of
+from tests.integration.processes import assert_unbroken
 from tests.integration.test_indexer_devnet import follower, run_straight
-from tests.integration.test_killed import assert_unbroken
 
 pytestmark = [pytest.mark.database, pytest.mark.devnet, pytest.mark.timeout(7_200)]
 
@@ -172,7 +172,7 @@ async def test_the_database_ends_and_comes_back_and_all_parts_go_on_by_themselve
                 seconds.append(time.perf_counter() - ended)
                 await parts.steps(2)
         with psycopg.connect(server.url) as connection:
-            assert_unbroken(connection)
+            assert_unbroken(connection, world.chain_id)
         found = dump_tables(server.url)
     await run_straight(world, straight, tmp_path, first)
     assert_same_tables(found, dump_tables(straight.url))
@@ -235,11 +235,12 @@ async def test_a_full_disk_is_said_stores_nothing_by_halves_and_is_over_when_the
                 await asyncio.to_thread(world.step)
                 await asyncio.sleep(1)
                 parts.require_alive()
+                assert (await parts.ask()).status_code in (200, 503)
                 ballast.unlink()
                 await parts.caught_up()
                 await parts.steps(3)
             with psycopg.connect(server.url) as connection:
-                assert_unbroken(connection)
+                assert_unbroken(connection, world.chain_id)
             found = dump_tables(server.url)
     assert stood is not None
     await run_straight(world, straight, tmp_path, first)
