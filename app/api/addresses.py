@@ -55,8 +55,7 @@ def parse_wallet(text: str) -> WalletReference:
         raise BadAddress(_what_is_wrong(text))
     digits = found[1]
     address = Address.from_hex("0x" + digits)
-    right = to_checksum(address)
-    if digits not in (digits.lower(), digits.upper(), right[2:]):
+    if digits not in (digits.lower(), digits.upper()) and digits != (right := to_checksum(address))[2:]:
         raise BadAddress(f"the letters' case does not match the EIP-55 checksum; the right form is {right}")
     return WalletReference(address, chain_id)
 

@@ -27,7 +27,7 @@ from app.store.watchlists import hold_list
 
 router = APIRouter(tags=["watchlists"])
 
-_EXPORTED_AT_ONCE = 2_000
+_EXPORTED_AT_ONCE = 500
 
 
 async def resolver_of(connection: HTTPConnection) -> NameResolver | None:
