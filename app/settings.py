@@ -22,6 +22,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SecretStr,
     StringConstraints,
     TypeAdapter,
     ValidationError,
@@ -33,6 +34,8 @@ from app.domain.market import Deployment
 from app.errors import Refused
 
 _CHAIN_SETTING = re.compile(r"(RPC_URL|WS_URL|FROM_BLOCK)_(.+)", re.IGNORECASE)
+_OF_A_CHANNEL = "channel_secret_"
+_FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 _POSTGRES_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 
 
@@ -121,6 +124,15 @@ class Settings(BaseModel):
     """How many days of history are kept. Unset: all of it."""
     risk_snapshot_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """How many days hourly snapshots of accounts with debt are kept."""
+    secrets_key: SecretStr | None = None
+    """Keys that encrypt the secrets of channels, comma-separated; the first encrypts, all decrypt."""
+    alert_allowed_hosts: tuple[str, ...] = ()
+    """Hosts (`host` or `host:port`) alerts may be sent to though they are not on the public internet, or use plain
+    http."""
+    public_url: str | None = None
+    """Where people reach this installation's pages, for links in alerts. Unset: there are no links."""
+    deliver_metrics_port: Annotated[int | None, Field(ge=1, le=65535)] = None
+    """Port on which `waterline deliver` serves its own Prometheus metrics. Unset: not served."""
     log_level: Annotated[
         str, AfterValidator(str.upper), StringConstraints(pattern="(?i)^(debug|info|warning|error)$")
     ] = "INFO"
@@ -132,6 +144,8 @@ class Settings(BaseModel):
     """What DEPLOYMENTS_FILE holds."""
     asset_groups: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """What ASSET_GROUPS_FILE holds: symbols by name of the group."""
+    channel_secrets: Mapping[str, SecretStr] = Field(default_factory=dict)
+    """From CHANNEL_SECRET_<NAME>, by the whole name: secrets of channels that are not kept in the database."""
 
     @field_validator("database_url", mode="before")
     @classmethod
@@ -142,10 +156,30 @@ class Settings(BaseModel):
             raise ValueError("must start with postgresql://")
         return SecretUrl(value)
 
-    @field_validator("deployments", mode="before")
+    @field_validator("deployments", "alert_allowed_hosts", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return _parts(value) if isinstance(value, str) else value
+
+    @field_validator("secrets_key")
+    @classmethod
+    def _is_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        for key in () if value is None else _parts(value.get_secret_value()):
+            if not _FERNET_KEY.fullmatch(key):
+                raise ValueError("must be keys as `waterline channel key` makes them, with commas between them")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_public_url(cls, value: str | None) -> str | None:
+        if value is not None and (not _is_url(value, ("http", "https")) or urlsplit(value).query):
+            raise ValueError("must be a URL that starts with https:// or http://, without a query")
+        return value
+
+    @property
+    def secrets_keys(self) -> tuple[str, ...]:
+        """The keys in SECRETS_KEY, the one that encrypts first. Never log them."""
+        return () if self.secrets_key is None else _parts(self.secrets_key.get_secret_value())
 
     def require_database_url(self) -> SecretUrl:
         """DATABASE_URL.
@@ -168,7 +202,12 @@ class Settings(BaseModel):
         return self.chains[chain_id]
 
 
-ENVIRONMENT_FIELDS = frozenset(Settings.model_fields) - {"chains", "extra_deployments", "asset_groups"}
+ENVIRONMENT_FIELDS = frozenset(Settings.model_fields) - {
+    "chains",
+    "extra_deployments",
+    "asset_groups",
+    "channel_secrets",
+}
 """The fields that are an environment variable of the same name."""
 
 
@@ -190,9 +229,8 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
     groups = _asset_groups(values.get("asset_groups_file"), faults)
     plain = {name: value for name, value in values.items() if name in ENVIRONMENT_FIELDS}
     try:
-        settings = Settings.model_validate(
-            {**plain, "chains": chains, "extra_deployments": extra, "asset_groups": groups}
-        )
+        collected = {"chains": chains, "extra_deployments": extra, "asset_groups": groups}
+        settings = Settings.model_validate({**plain, **collected, "channel_secrets": _channel_secrets(values)})
     except ValidationError as error:
         faults += [f"{place.upper()}: {message}" for place, message in _faults(error)]
     if faults:
@@ -203,6 +241,16 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
 def environment_with(**changes: str) -> dict[str, str]:
     """The process's own environment with some variables set: what a child process is given."""
     return {**os.environ, **changes}
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    """What commas part."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _channel_secrets(values: Mapping[str, str]) -> dict[str, SecretStr]:
+    """The variables that hold secrets of channels; `values` has names in lower case."""
+    return {name.upper(): SecretStr(value) for name, value in values.items() if name.startswith(_OF_A_CHANNEL)}
 
 
 def _dotenv(path: Path) -> dict[str, str]:

@@ -157,3 +157,24 @@ def test_every_setting_is_explained_in_the_example_file_and_nothing_else_is() ->
     per_chain = {"rpc_url_1", "ws_url_1", "from_block_1"}
     assert documented - per_chain == ENVIRONMENT_FIELDS
     assert per_chain <= documented
+
+
+def test_keys_and_secrets_of_channels_are_read_and_never_shown() -> None:
+    key = MARKER + "A" * (43 - len(MARKER)) + "="
+    given = {"SECRETS_KEY": f"{key}, {'B' * 43}=", "CHANNEL_SECRET_OPS": MARKER, "ALERT_ALLOWED_HOSTS": "a, b:1"}
+    settings = load_settings(given)
+    assert settings.secrets_keys == (key, "B" * 43 + "=")
+    assert settings.channel_secrets["CHANNEL_SECRET_OPS"].get_secret_value() == MARKER
+    assert settings.alert_allowed_hosts == ("a", "b:1")
+    assert MARKER not in repr(settings) + str(settings) + settings.model_dump_json(exclude={"chains"}, fallback=str)
+    with pytest.raises(Refused, match="SECRETS_KEY: must be keys") as refused:
+        load_settings({"SECRETS_KEY": MARKER})
+    assert MARKER not in str(refused.value)
+    assert load_settings({}).secrets_keys == ()
+
+
+def test_the_public_address_is_a_url() -> None:
+    assert load_settings({"PUBLIC_URL": "https://waterline.example/a"}).public_url == "https://waterline.example/a"
+    for wrong in ("waterline.example", "ftp://a", "https://a/?b=c"):
+        with pytest.raises(Refused, match="PUBLIC_URL"):
+            load_settings({"PUBLIC_URL": wrong})
