@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, Text, bindparam, func, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import BigInteger, Integer, Text, bindparam, cast, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 
 from app.domain.chain import Address, BlockRef, ChainId, Hash32
 from app.domain.subjects import subject_from_text
@@ -91,7 +91,7 @@ EVENT_COLUMNS = (
     episode_events.c.retracted_at,
 )
 _LIST = bindparam("watchlist_id", type_=BigInteger)
-_WALLET = bindparam("wallet", type_=LargeBinary)
+_WALLET = cast(bindparam("wallet"), BYTEA)
 _STATE = bindparam("state", type_=Text)
 _BEFORE = bindparam("before_id", type_=BigInteger)
 _ID = bindparam("episode_id", type_=BigInteger)
@@ -175,8 +175,12 @@ def stored_event(row: Row) -> StoredEvent:
 
 
 def inputs_to_json(inputs: Mapping[str, str | int | None]) -> dict[str, str | dict[str, str] | None]:
-    """What an event rests on as JSON: integers as `{"integer": "<digits>"}`, because JSON's numbers are not exact."""
-    return {name: {"integer": str(one)} if isinstance(one, int) else one for name, one in inputs.items()}
+    """What an event rests on as JSON: integers as `{"integer": "<digits>"}`, because JSON's numbers are not exact. NUL,
+    which Postgres cannot hold, is left out."""
+    return {
+        name: {"integer": str(one)} if isinstance(one, int) else one and one.replace("\0", "")
+        for name, one in inputs.items()
+    }
 
 
 def inputs_from_json(stored: Mapping[str, str | dict[str, str] | None]) -> dict[str, str | int | None]:
