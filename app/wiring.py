@@ -37,6 +37,9 @@ from app.store.deployments import load_deployments
 from app.store.engine import Database
 from app.store.migrate import upgrade, verify_schema
 from app.valuation.groups import DEFAULT_GROUPS
+from app.watch.evaluate import Evaluator
+from app.watch.ledger import StoredLedger
+from app.watch.measures import Measures
 from app.web.routes import mount_pages
 from devnet import demo as local_chain
 
@@ -172,13 +175,22 @@ async def monitor(settings: Settings, chain_id: int | None) -> None:
         async def keep_all() -> None:
             async with asyncio.TaskGroup() as tasks:
                 for each in chains:
-                    tasks.create_task(Monitor(database, each, options=options, metrics=metrics).run())
+                    monitor = Monitor(
+                        database, each, options=options, metrics=metrics, evaluator=lambda: evaluator(settings, database)
+                    )
+                    tasks.create_task(monitor.run())
 
         await _until_signal(keep_all())
     except* WaterlineError as failures:
         raise _first_of(failures) from None
     finally:
         await database.dispose()
+
+
+def evaluator(settings: Settings, database: Database) -> Evaluator:
+    """What holds the watchlists' rules against a chain's book."""
+    groups = DEFAULT_GROUPS.with_overrides(settings.asset_groups)
+    return Evaluator(StoredLedger(database), Measures(database, groups=groups))
 
 
 def _first_of(failures: BaseExceptionGroup[WaterlineError]) -> WaterlineError:

@@ -1,4 +1,5 @@
-"""The writer of one chain's board: at each committed block the book moves, is read, and what came of it is stored.
+"""The writer of one chain's board: at each committed block the book moves, is read, and what came of it is stored; then
+the watchlists are evaluated.
 
 Everything of one block is one transaction, and what it is compared with is what the transaction before it stored. So
 whatever ends this process, the next one goes on from the newest block that left something behind; and after a failure
@@ -48,6 +49,9 @@ from app.store.risk import (
     store_snapshots,
     store_totals,
 )
+from app.watch.evaluate import Evaluator
+from app.watch.ledger import StoredLedger
+from app.watch.measures import Measures
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +70,7 @@ class Monitor:
         options: MonitorOptions | None = None,
         metrics: MonitorMetrics | None = None,
         keeper: Callable[[], Keeper] | None = None,
+        evaluator: Callable[[], Evaluator] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Nothing is connected or read before `run`.
@@ -76,6 +81,7 @@ class Monitor:
             options: Bounds and rhythms.
             metrics: Registered families to count in; made and kept private when not given.
             keeper: Makes the keeper of the book, anew after a failure.
+            evaluator: Makes what evaluates the watchlists, with each keeper.
             clock: Unix seconds now, for what Prometheus is told.
         """
         self._database = database
@@ -84,8 +90,10 @@ class Monitor:
         self._families = metrics or MonitorMetrics.private()
         self._chain = str(chain_id)
         self._make_keeper = keeper or (lambda: Keeper(database, chain_id))
+        self._make_evaluator = evaluator or (lambda: Evaluator(StoredLedger(database), Measures(database)))
         self._clock = clock
         self._keeper: Keeper | None = None
+        self._evaluator = self._make_evaluator()
         self._reading: Reading | None = None
         """At the keeper's block; what the next one is compared with."""
         self._totals = StoredTotals(database, self._options)
@@ -170,11 +178,11 @@ class Monitor:
             if self._keeper is None or self._reading is None:
                 await self._begin(head)
             await self._follow(head, lock)
+            self._families.board_seconds.labels(self._chain).observe(time.perf_counter() - started)
+            await self._evaluate()
         except BlockReplaced as reason:
             log.info("chain=%s %s", self._chain, reason)
             await self._go_back()
-        else:
-            self._families.board_seconds.labels(self._chain).observe(time.perf_counter() - started)
         self._heard_at = None
         return True
 
@@ -190,6 +198,7 @@ class Monitor:
         await self._totals.load(keeper.kept, start)
         self._reading = await keeper.read(self._options.board_lines)
         self._keeper, self.written = keeper, board
+        self._evaluator = self._make_evaluator()
 
     async def _go_back(self) -> None:
         """The block the book is of was replaced: go back to one that was not, or load everything again."""
@@ -230,6 +239,14 @@ class Monitor:
         self._totals.stored(rows, head.ref.timestamp)
         self._note(after, totals, changes, 0 if moved is None else moved.blocks)
         await self._forget_old(head, is_due=is_new_hour)
+
+    async def _evaluate(self) -> None:
+        """Hold the watchlists' rules against the book where it stands."""
+        started = time.perf_counter()
+        assert self._keeper is not None
+        assert self._reading is not None
+        done = await self._evaluator.evaluate(self._keeper, self._reading)
+        self._families.note_watch(self._chain, time.perf_counter() - started, done.events)
 
     async def _store(
         self,

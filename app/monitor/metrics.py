@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
+from app.domain.watch import EventKind
 from app.store.risk import Totals
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -39,6 +42,13 @@ class MonitorMetrics:
             "waterline_monitor_failures", "Attempts given up and repeated, by failure", ("chain", "failure"),
             registry=registry,
         )  # fmt: skip
+        self.watch_seconds = Histogram(
+            "waterline_watch_seconds", "From a board to its watchlists' episodes", chain, buckets=_SECONDS,
+            registry=registry,
+        )  # fmt: skip
+        self.watch_events = Counter(
+            "waterline_watch_events", "Steps of episodes, by kind", ("chain", "kind"), registry=registry
+        )
         self.accounts = gauge("accounts", "Accounts by status", (*ledger, "status"))
         self.collateral = gauge("collateral_value", "Collateral in whole units of the measure", ledger)
         self.requirement = gauge("debt_value", "Debt or maintenance margin in whole units of the measure", ledger)
@@ -50,6 +60,12 @@ class MonitorMetrics:
         self.blocks_behind.labels(chain).set(0)
         self.confirmed.labels(chain).set(confirmed)
         self.blocks_folded.labels(chain).inc(folded)
+
+    def note_watch(self, chain: str, seconds: float, events: Mapping[EventKind, int]) -> None:
+        """The watchlists are evaluated."""
+        self.watch_seconds.labels(chain).observe(seconds)
+        for kind, count in events.items():
+            self.watch_events.labels(chain, kind.value).inc(count)
 
     def note_totals(self, chain: str, totals: Totals) -> None:
         """The sums of one measure."""
