@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -175,9 +176,8 @@ async def monitor(settings: Settings, chain_id: int | None) -> None:
         async def keep_all() -> None:
             async with asyncio.TaskGroup() as tasks:
                 for each in chains:
-                    monitor = Monitor(
-                        database, each, options=options, metrics=metrics, evaluator=lambda: evaluator(settings, database)
-                    )
+                    make = partial(evaluator, settings, database)
+                    monitor = Monitor(database, each, options=options, metrics=metrics, evaluator=make)
                     tasks.create_task(monitor.run())
 
         await _until_signal(keep_all())
