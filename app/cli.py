@@ -5,22 +5,23 @@ Each command imports what it runs when it runs: help and refusals come at once, 
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, JustifyMethod
+from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
+from app.channel_cli import channel_commands
 from app.errors import Fatal, Refused, WaterlineError
 from app.settings import Settings, load_settings
 from app.supervisor import EXIT_FATAL, EXIT_REFUSED
+from app.terminal import complaints, console
+from app.terminal import run as _run
 
 if TYPE_CHECKING:
     from app.api.schemas.protocols import ProtocolsView
@@ -33,11 +34,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console()
-if not console.is_terminal:
-    console.width = 160  # into a pipe or a file, where nothing is to be folded
-complaints = Console(stderr=True)
-
+app.add_typer(channel_commands, name="channel")
 _NEEDED_WIDTH = {"protocol": 122, "name": 160}
 """Columns of a list of deployments that a narrower terminal does without."""
 
@@ -121,6 +118,18 @@ def monitor(
         from app import wiring
 
         await wiring.monitor(settings, chain)
+
+    _run(command)
+
+
+@app.command()
+def deliver() -> None:
+    """Send alerts to their channels, and try again what was not taken. Several may run at once."""
+
+    async def command(settings: Settings) -> None:
+        from app import delivery
+
+        await delivery.deliver(settings)
 
     _run(command)
 
@@ -312,17 +321,3 @@ def status() -> None:
         return await wiring.print_status(settings, console)
 
     _run(command)
-
-
-def _run(command: Callable[[Settings], Coroutine[None, None, int | None]]) -> None:
-    """Load the settings, set up logging, run one command to its end and exit with its status."""
-    settings = load_settings()
-    logging.basicConfig(
-        level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
-    for chatty in ("alembic", "uvicorn"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    # These libraries log whole URLs, which may hold keys.
-    for noisy in ("aiohttp", "httpx", "web3", "websockets", "urllib3"):
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    raise typer.Exit(asyncio.run(command(settings)) or 0)

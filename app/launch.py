@@ -19,6 +19,7 @@ import aiohttp
 from rich.console import Console
 
 from app import wiring
+from app.alerts.vault import keep_key
 from app.errors import Refused, Retryable, WaterlineError
 from app.following import verify_chain
 from app.settings import SecretUrl, Settings, environment_with
@@ -51,13 +52,14 @@ async def up(settings: Settings, console: Console) -> int:
     async with _database(settings, settings.data_dir / "postgres") as database_url:
         await _verify_chains(settings, console)
         await _migrate(database_url)
-        environ = environment_with(DATABASE_URL=database_url.reveal())
+        environ = environment_with(DATABASE_URL=database_url.reveal(), **_kept_key(settings, settings.data_dir))
 
         async def start(children: Supervisor) -> None:
             for chain_id in settings.chains:
                 await children.start(_part(environ, "index", "--chain", str(chain_id), "--no-progress", vital=False))
             await children.start(_part(environ, "serve"))
             await children.start(_part(environ, "monitor", vital=False))
+            await children.start(_part(environ, "deliver", vital=False))
             console.print(f"Waterline: http://{settings.host}:{settings.port}/", highlight=False)
 
         async with Supervisor() as children:
@@ -103,10 +105,12 @@ async def demo(settings: Settings, console: Console) -> int:
                 await _migrate(postgres)
                 await _until_file(deployments_file)
             environ.update(DATABASE_URL=postgres.reveal(), DEPLOYMENTS_FILE=str(deployments_file))
+            environ.update(SECRETS_KEY=keep_key(Path(folder)))
             with console.status("Following it"):
                 await children.start(_part(environ, "index", "--chain", str(DEVNET_CHAIN_ID), "--no-progress"))
                 await children.start(_part(environ, "serve"))
                 await children.start(_part(environ, "monitor", "--chain", str(DEVNET_CHAIN_ID), vital=False))
+                await children.start(_part(environ, "deliver", vital=False))
                 await _until_answer(f"{base_url}/v1/status", '"scan_remaining_blocks":0,')
             with console.status("Living through two days of history"):
                 followed_file.touch()
@@ -117,6 +121,12 @@ async def demo(settings: Settings, console: Console) -> int:
         with contextlib.ExitStack() as resources:
             async with Supervisor() as children:
                 return await children.run(start(children))
+
+
+def _kept_key(settings: Settings, folder: Path) -> dict[str, str]:
+    """The key of an embedded database's secrets, as a setting, where none is set."""
+    is_own = settings.database_url is None and not settings.secrets_keys
+    return {"SECRETS_KEY": keep_key(folder)} if is_own else {}
 
 
 def _part(environ: dict[str, str], command: str, *arguments: str, vital: bool = True) -> ChildSpec:
@@ -180,8 +190,8 @@ def _demo_environment(settings: Settings) -> dict[str, str]:
         f"WS_URL_{DEVNET_CHAIN_ID}": f"ws://127.0.0.1:{settings.devnet_port}",
     }
     quiet = {} if "log_level" in settings.model_fields_set else {"LOG_LEVEL": "WARNING"}
-    nothing_else = {"DEPLOYMENTS": "", "DEPLOYMENTS_FILE": "", "METRICS_PORT": "", "MONITOR_METRICS_PORT": ""}
-    return environment_with(**{**other_chains, **own_chain, **quiet, **nothing_else})
+    unset = ("DEPLOYMENTS", "DEPLOYMENTS_FILE", "METRICS_PORT", "MONITOR_METRICS_PORT", "DELIVER_METRICS_PORT")
+    return environment_with(**{**other_chains, **own_chain, **quiet, **dict.fromkeys(unset, "")})
 
 
 def _remove_left_behind() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -22,7 +21,7 @@ from app.api.deps import ApiOptions
 from app.api.source import ReadPath
 from app.api.status import load_status_view
 from app.domain.market import Deployment
-from app.errors import Refused, Retryable, WaterlineError
+from app.errors import Refused, WaterlineError
 from app.following import endpoint_pool, note_refused, pooled_heads, verify_chain
 from app.indexer.endpoints import EndpointMetrics, EndpointRecorder, recall_limits
 from app.indexer.loop import Indexer
@@ -37,6 +36,7 @@ from app.settings import Settings
 from app.store.deployments import load_deployments
 from app.store.engine import Database
 from app.store.migrate import upgrade, verify_schema
+from app.terminal import database_named, until_signal
 from app.valuation.groups import DEFAULT_GROUPS
 from app.watch.evaluate import Evaluator
 from app.watch.ledger import StoredLedger
@@ -137,7 +137,7 @@ async def index(settings: Settings, chain_id: int, on_scan: OnScan | None) -> No
             )
             recording = asyncio.create_task(EndpointRecorder(pool, database, metrics).run())
             try:
-                await _until_signal(indexer.run())
+                await until_signal(indexer.run())
             finally:
                 recording.cancel()
                 await asyncio.gather(recording, return_exceptions=True)
@@ -180,7 +180,7 @@ async def monitor(settings: Settings, chain_id: int | None) -> None:
                     monitor = Monitor(database, each, options=options, metrics=metrics, evaluator=make)
                     tasks.create_task(monitor.run())
 
-        await _until_signal(keep_all())
+        await until_signal(keep_all())
     except* WaterlineError as failures:
         raise _first_of(failures) from None
     finally:
@@ -222,7 +222,7 @@ async def serve(settings: Settings) -> None:
             app.state.read_context.stream.close()  # event streams would keep the server waiting
             server.should_exit = True
 
-        await _until_signal(server.serve(), end)
+        await until_signal(server.serve(), end)
     finally:
         await database.dispose()
 
@@ -287,17 +287,6 @@ def devnet(
 
 
 @contextmanager
-def database_named() -> Iterator[None]:
-    """A database that cannot be used is told of by the name of its setting."""
-    try:
-        yield
-    except Refused as error:
-        raise Refused(f"DATABASE_URL: {error}") from error
-    except Retryable as error:
-        raise Retryable(f"DATABASE_URL: {error}") from error
-
-
-@contextmanager
 def scan_progress(console: Console, *, shown: bool) -> Iterator[OnScan | None]:
     """A progress bar for the search of old logs while the block lasts: what to call after each piece of it."""
     if not shown:
@@ -326,24 +315,3 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-
-
-async def _until_signal(work: Coroutine[None, None, None], end: Callable[[asyncio.Task[None]], None] = _cancel) -> None:
-    """Do `work` until it ends by itself or SIGINT or SIGTERM asks `end` to end it."""
-    loop = asyncio.get_running_loop()
-    task = loop.create_task(work)
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        loop.add_signal_handler(number, end, task)
-    try:
-        await asyncio.wait((task,))
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
-        task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

@@ -48,7 +48,7 @@ FOREIGN: dict[str, set[str]] = {
     "supervisor": set(),
 }
 
-FREE = {"cli", "upkeep", "launch", "wiring", "following", "__main__"}
+FREE = {"cli", "channel_cli", "delivery", "terminal", "upkeep", "launch", "wiring", "following", "__main__"}
 
 
 def _imports(path: Path) -> list[tuple[int, str]]:

@@ -18,7 +18,7 @@ from sqlalchemy import BigInteger, Integer, Text, bindparam, func, literal, sele
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from app.domain.watch import Severity
-from app.store.engine import Query, ReadSession, WriteSession
+from app.store.engine import Query, ReadSession, Row, WriteSession
 from app.store.tables_watch import channels, delivery_attempts, episode_events, episodes, outbox
 
 OUTBOX_CHANNEL = "outbox"
@@ -101,29 +101,28 @@ _CHANNEL = bindparam("channel_id", type_=BigInteger)
 _STATE = bindparam("state", type_=Text)
 _BEFORE_AT = bindparam("before_at", type_=BigInteger)
 _BEFORE_ID = bindparam("before_id", type_=Text)
+_FOUND = select(
+    outbox.c.id,
+    outbox.c.channel_id,
+    outbox.c.event_id,
+    outbox.c.kind,
+    outbox.c.severity,
+    outbox.c.body,
+    outbox.c.state,
+    outbox.c.attempts,
+    outbox.c.created_at,
+    outbox.c.send_after,
+    outbox.c.delivered_at,
+    outbox.c.last_error,
+    episodes.c.id,
+    episodes.c.watchlist_id,
+).select_from(
+    outbox.outerjoin(episode_events, episode_events.c.id == outbox.c.event_id).outerjoin(
+        episodes, episodes.c.id == episode_events.c.episode_id
+    )
+)
 _DELIVERIES = Query(
-    select(
-        outbox.c.id,
-        outbox.c.channel_id,
-        outbox.c.event_id,
-        outbox.c.kind,
-        outbox.c.severity,
-        outbox.c.body,
-        outbox.c.state,
-        outbox.c.attempts,
-        outbox.c.created_at,
-        outbox.c.send_after,
-        outbox.c.delivered_at,
-        outbox.c.last_error,
-        episodes.c.id,
-        episodes.c.watchlist_id,
-    )
-    .select_from(
-        outbox.outerjoin(episode_events, episode_events.c.id == outbox.c.event_id).outerjoin(
-            episodes, episodes.c.id == episode_events.c.episode_id
-        )
-    )
-    .where(
+    _FOUND.where(
         _LIST.is_(None) | (episodes.c.watchlist_id == _LIST),
         _CHANNEL.is_(None) | (outbox.c.channel_id == _CHANNEL),
         _STATE.is_(None) | (outbox.c.state == _STATE),
@@ -134,6 +133,7 @@ _DELIVERIES = Query(
     .order_by(outbox.c.created_at.desc(), outbox.c.id.desc())
     .limit(bindparam("most", type_=Integer))
 )
+_DELIVERY = Query(_FOUND.where(outbox.c.id == bindparam("message_id", type_=Text)))
 _ATTEMPTS = Query(
     select(
         delivery_attempts.c.message_id,
@@ -213,10 +213,13 @@ async def load_deliveries(
         before_id=before_id,
         most=limit,
     )
-    return [
-        Delivery(id, channel, event_id, kind, Severity(severity), *rest)
-        for id, channel, event_id, kind, severity, *rest in rows
-    ]
+    return [_delivery(row) for row in rows]
+
+
+async def load_delivery(session: ReadSession, message_id: str) -> Delivery | None:
+    """One message by its id."""
+    rows = await session.rows(_DELIVERY, message_id=message_id)
+    return _delivery(rows[0]) if rows else None
 
 
 async def load_attempts(session: ReadSession, message_ids: Sequence[str]) -> list[Attempt]:
@@ -230,3 +233,8 @@ async def replay(session: WriteSession, message_id: str, now: int) -> bool:
         return False
     await session.rows(_NOTIFY, payload="1")
     return True
+
+
+def _delivery(row: Row) -> Delivery:
+    id, channel_id, event_id, kind, severity, *rest = row
+    return Delivery(id, channel_id, event_id, kind, Severity(severity), *rest)

@@ -10,7 +10,15 @@ import pytest
 from sqlalchemy import update
 
 from app.store.engine import Database
-from app.store.outbox import OUTBOX_CHANNEL, load_attempts, load_deliveries, new_message_id, replay, store_messages
+from app.store.outbox import (
+    OUTBOX_CHANNEL,
+    load_attempts,
+    load_deliveries,
+    load_delivery,
+    new_message_id,
+    replay,
+    store_messages,
+)
 from app.store.tables_watch import outbox
 from tests.store.watch_rows import NOW, add_channel, add_episode, add_event, add_list, message
 
@@ -48,6 +56,8 @@ async def test_deliveries_are_found_by_list_channel_and_state_page_by_page(datab
         await session.connection.execute(update(outbox).where(outbox.c.id == ids[0]).values(state="dead"))
     async with database.read() as session:
         newest = await load_deliveries(session, limit=4)
+        assert await load_delivery(session, newest[0].id) == newest[0]
+        assert await load_delivery(session, "msg_none") is None
         assert [one.id for one in newest] == ids[:5:-1]
         last = newest[-1]
         rest = await load_deliveries(session, before=(last.created_at, last.id), limit=9)
