@@ -24,7 +24,8 @@ class NewEpisode:
     """An episode that begins."""
 
     watchlist_id: int
-    rule_id: int
+    rule_id: int | None
+    """None: of the rule every list has without anybody having made it."""
     rule_name: str
     metric: Metric
     subject: Subject

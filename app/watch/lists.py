@@ -47,8 +47,8 @@ class Lists:
 
     def reason_to_close(self, episode: Standing) -> str | None:
         """Why nobody asks any more what this open episode is about; None: its rule still asks, or its list is paused
-        and the episode stays as it is."""
-        if episode.is_paused:
+        and the episode stays as it is, or time decides about it."""
+        if episode.is_paused or episode.metric in TIMED:
             return None
         rule = None if episode.rule_id is None else self.rules.get(episode.rule_id)
         if rule is None:
