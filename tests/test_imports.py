@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alerts": {"domain", "watch", "store", "errors"},
     "watch": {"domain", "protocols", "valuation", "book", "store", "errors"},
     "monitor": {"domain", "valuation", "book", "watch", "store", "errors"},
-    "api": {"domain", "protocols", "valuation", "book", "watch", "store", "errors"},
+    "api": {"domain", "protocols", "valuation", "book", "watch", "alerts", "store", "errors"},
     "web": {"domain", "valuation", "watch", "store", "api", "errors"},
     "settings": {"domain", "errors"},
     "supervisor": {"errors"},

@@ -20,10 +20,14 @@ from starlette.responses import Response
 from app.api import (
     accounts,
     accuracy,
+    alert_routes,
     board,
     changes,
+    channels,
+    deliveries,
     deployments,
     docs,
+    episodes,
     events,
     history,
     market_simulation,
@@ -37,6 +41,7 @@ from app.api import (
     wallets,
     watchlists,
 )
+from app.api.channels import ChannelSetup
 from app.api.deps import ApiOptions, Clock, FindAdapter, ReadContext
 from app.api.keys import Doorkeeper
 from app.api.limits import Limiter, Limits
@@ -63,6 +68,7 @@ def create_app(
     clock: Clock = lambda: int(time.time()),
     find_adapter: FindAdapter = adapter_for,
     name_resolver: NameResolver | None = None,
+    channel_setup: ChannelSetup | None = None,
 ) -> FastAPI:
     """The API over one database. It opens nothing before it is started and leaves `database` open at its end.
 
@@ -73,6 +79,7 @@ def create_app(
         clock: unix seconds now; what ages are measured against.
         find_adapter: the adapter of a protocol slug.
         name_resolver: what ENS names are resolved with when members are added; None: they are refused.
+        channel_setup: what channels are set up with; None: nothing secret can be kept.
     """
     options = options or ApiOptions()
     stream = BlockStream(database.listen, options.stream_subscribers, options.stream_heartbeat_seconds)
@@ -93,13 +100,16 @@ def create_app(
     app.state.read_context = context
     app.state.tracker = tracking.new_tracker(context)
     app.state.name_resolver = name_resolver
+    app.state.channel_setup = channel_setup or ChannelSetup()
     app.state.doorkeeper = doorkeeper
     app.state.request_metrics = metrics
     for error in (ApiProblem, RequestValidationError, HTTPException, Retryable):
         app.add_exception_handler(error, _answer_problem)
     for resource in (wallets, history, simulate, accounts, deployments, markets, risk, market_simulation):
         app.include_router(resource.router)
-    for resource in (tracking, watchlists, members, rules, changes, board, accuracy, status, events, docs):
+    for resource in (watchlists, members, rules, alert_routes, channels, episodes, deliveries, changes):
+        app.include_router(resource.router)
+    for resource in (tracking, board, accuracy, status, events, docs):
         app.include_router(resource.router)
     app.openapi = cache(lambda: docs.describe(app))  # type: ignore[method-assign]
     return app

@@ -37,7 +37,6 @@ async def get_docs(request: Request) -> Response:
         _section(method, path, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
-        if method in ("get", "post")
     ]
     problems = "".join(
         f"<dt id='{kind.slug}'><code>{kind.type}</code> ({kind.status})</dt><dd>{escape(kind.meaning)}</dd>"
