@@ -1,21 +1,15 @@
-"""The oracle prices of a deployment over the days before a block, as they were stored."""
+"""The oracle prices of a deployment over the days before a block, remembered for an hour."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
-
 from app.api.deps import ReadContext
-from app.domain.market import Deployment, Market, MarketRecord
-from app.domain.specs import chain_spec
-from app.errors import Fatal
-from app.protocols.base import Adapter
-from app.store.blocks import StoredBlock, load_spaced
-from app.store.markets import load_markets, load_records_at
-from app.valuation.volatility import GRID_SECONDS, LEAST_RETURNS, WINDOW_SECONDS, Sample
+from app.book.price_history import PriceHistory
+from app.book.price_history import load_price_history as load_anew
+from app.domain.market import Deployment
+from app.store.blocks import StoredBlock
+from app.valuation.volatility import GRID_SECONDS
 
-PriceHistory = Mapping[str, Sequence[Sample]]
-"""By market: (block time, price), oldest first."""
+__all__ = ["PriceHistory", "load_price_history"]
 
 
 async def load_price_history(context: ReadContext, deployment: Deployment, block: StoredBlock) -> PriceHistory:
@@ -23,38 +17,6 @@ async def load_price_history(context: ReadContext, deployment: Deployment, block
 
     Empty while less is stored than a sigma can be made of. Not to be awaited in a session.
     """
-    key = (deployment.id, block.ref.timestamp // GRID_SECONDS)
-    return await context.price_histories.get(key, lambda: _load(context, deployment, block))
-
-
-async def _load(context: ReadContext, deployment: Deployment, block: StoredBlock) -> PriceHistory:
-    window = int(WINDOW_SECONDS / chain_spec(deployment.chain_id).block_seconds)
-    first, last = max(0, block.ref.number - window), block.ref.number
-    async with context.database.read() as session:
-        blocks = await load_spaced(session, deployment.chain_id, first, last, WINDOW_SECONDS // GRID_SECONDS + 1)
-        if not blocks or block.ref.timestamp - blocks[0].ref.timestamp < LEAST_RETURNS * GRID_SECONDS:
-            return {}
-        markets = await load_markets(session, deployment.id, block)
-        records = await load_records_at(session, deployment.id, blocks)
     adapter = context.find_adapter(deployment.protocol)
-    return await asyncio.to_thread(_prices, adapter, deployment, markets, blocks, records)
-
-
-def _prices(
-    adapter: Adapter,
-    deployment: Deployment,
-    markets: Sequence[Market],
-    blocks: Sequence[StoredBlock],
-    records: Mapping[int, Sequence[MarketRecord]],
-) -> PriceHistory:
-    found: dict[str, list[Sample]] = {}
-    for block in blocks:
-        at = block.ref
-        try:
-            state = adapter.restore_state(deployment, markets, records[block.id])
-        except Fatal:  # nothing, or not all of it, was stored yet
-            continue
-        for quote in state.at(at.timestamp, at.number).quotes():
-            if quote.price:
-                found.setdefault(quote.market, []).append((at.timestamp, quote.price))
-    return found
+    key = (deployment.id, block.ref.timestamp // GRID_SECONDS)
+    return await context.price_histories.get(key, lambda: load_anew(context.database, adapter, deployment, block))

@@ -75,6 +75,8 @@ def joint_moves(
     markets: Mapping[str, Market],
     unit: ValueUnit,
     groups: AssetGroups,
+    *,
+    only: str | None = None,
 ) -> tuple[JointMove, ...] | None:
     """One for every group the account is in, and for all volatile assets together.
 
@@ -82,6 +84,7 @@ def joint_moves(
         factors: `priced.factors()` by name, made once for all accounts.
         assessment: what `priced` says of the account now.
         markets: of the deployment, by code; symbols are from there.
+        only: this group alone, if the account is in it.
 
     Returns:
         None without a verdict (no debt, unknown), and where it is not known what values are counted in.
@@ -94,6 +97,8 @@ def joint_moves(
     known: dict[tuple[tuple[str, int], ...], tuple[Turn, ...]] = {}
     found = []
     for group, moved, measure_moves in _sets(held, unit, groups):
+        if only not in (None, group):
+            continue
         exponent_of = exponents(moved, held, unit, measure_moves=measure_moves)
         key = tuple(sorted(exponent_of.items()))
         if key not in known:

@@ -51,7 +51,7 @@ def basket_sigma(samples: Mapping[str, Sequence[Sample]], weights: Mapping[str, 
     if not total:
         return None
     shares = {name: weight / total for name, weight in weights.items() if weight}
-    grids = {name: _on_grid(samples.get(name, ()), now) for name in shares}
+    grids = {name: on_grid(samples.get(name, ()), now) for name in shares}
     common = sorted(set.intersection(*(set(grid) for grid in grids.values())))
     if len(common) - 1 < LEAST_RETURNS:
         return None
@@ -70,8 +70,8 @@ def distance_in_sigmas(multiplier: float, sigma: DailySigma) -> float:
     return math.log(multiplier) / sigma.sigma
 
 
-def _on_grid(samples: Sequence[Sample], now: int) -> dict[int, int]:
-    """Price by grid point (whole hours since 1970), the last one in the hour before each."""
+def on_grid(samples: Sequence[Sample], now: int) -> dict[int, int]:
+    """Price by grid point (whole hours since 1970) of the window before `now`: the last one in the hour before each."""
     newest, oldest = now // GRID_SECONDS, (now - WINDOW_SECONDS) // GRID_SECONDS
     found: dict[int, tuple[int, int]] = {}
     for timestamp, price in samples:

@@ -18,13 +18,14 @@ from app.domain.legs import Factor, Leg
 from app.domain.market import ValueUnit
 from app.valuation.book.arrays import Floats, Indices, Positions
 from app.valuation.book.bucket import Debt, Supply
-from app.valuation.book.chosen import Chosen, choose
+from app.valuation.book.chosen import Chosen, ChosenAt, choose
 from app.valuation.book.curve import LiquidationCurve, liquidation_curve
 from app.valuation.book.factors import UNKNOWN_COLUMN, FactorTable, GroupOf, Shock
 from app.valuation.book.kernel import Scratch
 from app.valuation.book.loading import LegColumns, append_accounts
 from app.valuation.book.moves import liquidation_moves
 from app.valuation.book.population import Ledger, Population, shape_of
+from app.valuation.book.reach import factors_after, reached_by_one_price, reached_under, touching
 from app.valuation.book.screen import Screen
 
 MOVES = tuple(step / 100 for step in range(50, 151))
@@ -210,6 +211,29 @@ class Book:
         found = [Chosen(self._population, wallets) for wallets in lists]
         choose(self._population, found)
         return found
+
+    def reached_under(self, chosen: ChosenAt, shocks: Sequence[Shock]) -> ChosenAt:
+        """Whoever of these may be liquidatable as it is, or after one of these moves. See `app.valuation.book.reach`,
+        as for the next three.
+
+        Raises:
+            ValueError: a multiplier that is not a finite number above 0.
+        """
+        return reached_under(chosen, [self._table.shocked(shock) for shock in shocks])
+
+    def reached_later(self, chosen: ChosenAt, factors: Mapping[str, Sequence[Factor]]) -> ChosenAt:
+        """Whoever may be liquidatable as it is, or with other factors of some deployments."""
+        return reached_under(chosen, [factors_after(self._table, self._table.values, factors)])
+
+    def reached_by_one_price(
+        self, chosen: ChosenAt, distance: float, is_moved: Callable[[str, str], bool] = lambda *_: True
+    ) -> ChosenAt:
+        """Whoever may be liquidatable after a move of one of these markets' prices by at most `distance`."""
+        return reached_by_one_price(chosen, self._table, distance, is_moved)
+
+    def touching(self, chosen: ChosenAt, is_one: Callable[[str, str], bool]) -> ChosenAt:
+        """Whoever has something that hangs on the price of one of these markets."""
+        return touching(chosen, self._table, is_one)
 
     def reprice(self, recycle: Screen | None = None) -> Screen:
         """Everybody at the factors as they are. `recycle`: an earlier screen nobody needs any more, whose arrays are

@@ -17,7 +17,7 @@ from app.valuation.book.arrays import Flags, Floats, Indices, Positions
 from app.valuation.book.bounds import health_bounds, in_doubt
 from app.valuation.book.bucket import Bucket
 from app.valuation.book.kernel import Values
-from app.valuation.book.population import Population
+from app.valuation.book.population import Ledger, Population
 from app.valuation.book.screen import Screen
 
 ROUNDED = 1e-12
@@ -64,8 +64,7 @@ class Chosen:
                 parts.append(Part(bucket, rows, rows + start, self._owners[which]))
         ledgers = self._population.ledgers
         valued = np.array([one.deployment_id not in unvalued for one in ledgers], np.bool_)
-        deployments = tuple(one.deployment_id for one in ledgers)
-        return ChosenAt(screen, self._population, tuple(parts), valued, deployments, self._place_of)
+        return ChosenAt(screen, self._population, tuple(parts), valued, self._place_of)
 
     def _keep_up(self) -> None:
         news = None if self._arrivals < 0 else self._population.arrived_since(self._arrivals)
@@ -136,8 +135,6 @@ class ChosenAt:
     parts: tuple[Part, ...]
     valued: Flags
     """By number of the ledger: whether anything of its deployment is known."""
-    deployments: tuple[str, ...]
-    """By number of the ledger."""
     place_of: dict[Address, int]
 
     def __len__(self) -> int:
@@ -145,25 +142,52 @@ class ChosenAt:
 
     def of(self, deployment_ids: Collection[str]) -> ChosenAt:
         """Only those of some deployments."""
-        return self._only(np.array([one in deployment_ids for one in self.deployments], np.bool_))
+        return self.in_ledgers(lambda ledger: ledger.deployment_id in deployment_ids)
+
+    def in_ledgers(self, is_one: Callable[[Ledger], bool]) -> ChosenAt:
+        """Only those of some ledgers."""
+        return self._only(np.array([is_one(ledger) for ledger in self.population.ledgers], np.bool_))
 
     def known(self) -> ChosenAt:
         """Only those of whom every factor is known."""
         known = self._only(self.valued)
-        return replace(known, parts=known._kept(lambda part: ~known._unknown(part)))
+        return known.where(lambda part: ~known._unknown(part))
 
     def unknown(self) -> ChosenAt:
         """The others."""
-        return replace(self, parts=self._kept(lambda part: ~self.valued[part.ledgers()] | self._unknown(part)))
+        return self.where(lambda part: ~self.valued[part.ledgers()] | self._unknown(part))
 
     def exposed(self) -> ChosenAt:
         """Only those that owe something or have a position."""
         return replace(self, parts=tuple(part for part in self.parts if part.bucket.shape.debts))
 
+    def deployments(self) -> set[str]:
+        """Of which they are."""
+        ledgers = self.population.ledgers
+        numbers = {number for part in self.parts for number in np.unique(part.ledgers()).tolist()}
+        return {ledgers[number].deployment_id for number in numbers}
+
     def keys(self) -> list[AccountKey]:
         """Who they are, in no particular order."""
         key = self.population.key
         return [key(number) for part in self.parts for number in part.bucket.ids[part.rows].tolist()]
+
+    def riskiest_first(self) -> list[AccountKey]:
+        """Who they are, by health; equal ones in no particular order."""
+        keys = self.keys()
+        health = [self.screen.health[part.places] for part in self.parts]
+        return [keys[place] for place in np.argsort(np.concatenate(health), kind="stable").tolist()] if keys else []
+
+    def where(self, test: Callable[[Part], Flags]) -> ChosenAt:
+        """Only those that pass a test."""
+        return replace(self, parts=self._kept(test))
+
+    def union(self, *others: ChosenAt) -> ChosenAt:
+        """These and those of others on the same screen, each once."""
+        merged: dict[int, list[Part]] = {}
+        for part in (part for one in (self, *others) for part in one.parts):
+            merged.setdefault(id(part.bucket), []).append(part)
+        return replace(self, parts=tuple(_merged(parts) for parts in merged.values()))
 
     def wallets_without(self, others: Iterable[Address] = ()) -> int:
         """How many wallets have none of these accounts and are not among `others`."""
@@ -177,7 +201,7 @@ class ChosenAt:
     def health_at_most(self, line: float) -> list[AccountKey]:
         """Everybody whose exact health factor may be at or below `line`: all others' is above it."""
         raised = line + ROUNDED * abs(line) + ROUNDED
-        return replace(self, parts=self._kept(lambda part: self._may_be_below(part, raised))).keys()
+        return self.where(lambda part: self._may_be_below(part, raised)).keys()
 
     def _may_be_below(self, part: Part, line: float) -> Flags:
         if not part.bucket.shape.debts:
@@ -199,7 +223,7 @@ class ChosenAt:
         return found
 
     def _only(self, by_ledger: Flags) -> ChosenAt:
-        return replace(self, parts=self._kept(lambda part: by_ledger[part.ledgers()]))
+        return self.where(lambda part: by_ledger[part.ledgers()])
 
     def _kept(self, choose_of: Callable[[Part], Flags]) -> tuple[Part, ...]:
         return tuple(self._nonempty(part.kept(choose_of(part)) for part in self.parts))
@@ -207,3 +231,9 @@ class ChosenAt:
     @staticmethod
     def _nonempty(parts: Iterable[Part]) -> Iterator[Part]:
         return (part for part in parts if part.rows.size)
+
+
+def _merged(parts: Sequence[Part]) -> Part:
+    places, first = np.unique(np.concatenate([part.places for part in parts]), return_index=True)
+    rows, owners = np.concatenate([part.rows for part in parts]), np.concatenate([part.owners for part in parts])
+    return Part(parts[0].bucket, rows[first], places, owners[first])

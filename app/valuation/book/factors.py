@@ -148,3 +148,16 @@ class FactorTable:
         rises = [market in moved for market in zip(owners, self._rises, strict=True)]
         falls = [market in moved for market in zip(owners, self._falls, strict=True)]
         return np.array(rises), np.array(falls)
+
+    def market_columns(self, is_moved: Callable[[str, str], bool]) -> dict[tuple[int, int], int]:
+        """By column and side (0: it rises, 1: it falls): the number of the market whose price it does that with, where
+        that market is moved."""
+        numbers = {market: number for number, market in enumerate(m for m in self.markets() if is_moved(*m))}
+        owners = [deployment_id for deployment_id, _ in self._names]
+        sides = (self._rises, self._falls)
+        return {
+            (column, side): numbers[owner, market]
+            for side, markets in enumerate(sides)
+            for column, (owner, market) in enumerate(zip(owners, markets, strict=True))
+            if market is not None and (owner, market) in numbers
+        }

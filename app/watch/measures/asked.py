@@ -17,6 +17,11 @@ Facts: TypeAlias = dict[str, str | int | None]
 """What a value rests on, for people and for checking."""
 
 
+def because(code: str, detail: str) -> Facts:
+    """Why there is no value: `code` is stable for programs, `detail` is for people."""
+    return {"status": "unknown", "reason": code, "detail": detail}
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One rule, and on whom."""

@@ -20,6 +20,8 @@ class HealthFactor:
     """The contract's own. Costs a look at the columns of the members' accounts, and the exact rule for whoever may be
     at or below the clear level."""
 
+    most: int | None = None
+
     async def pick(self, moment: Moment, members: Members, rule: Rule) -> Picked:
         """Whoever's bounds reach down to the clear level."""
         return Picked(members.known.health_at_most(rule.clear_at / WAD))
@@ -32,6 +34,8 @@ class HealthFactor:
 class Utilization:
     """Requirement / capacity. Costs what `HealthFactor` does: 1 / level is where health is, or above (where a contract
     truncates the average threshold, utilisation is by what it was before)."""
+
+    most: int | None = None
 
     async def pick(self, moment: Moment, members: Members, rule: Rule) -> Picked:
         """Whoever's health may be at or below 1 / level. Where even using nothing is not clear, everybody."""

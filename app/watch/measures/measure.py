@@ -14,7 +14,9 @@ from app.store.engine import Database
 from app.valuation.groups import DEFAULT_GROUPS, AssetGroups
 from app.watch.measures.accounts import AccountMeasure, measure_accounts
 from app.watch.measures.asked import Asked, Found
+from app.watch.measures.distance import PriceDistance, SecondsToLiquidation
 from app.watch.measures.health import HealthFactor, Utilization
+from app.watch.measures.joint import JointDistance, SigmaDistance
 from app.watch.measures.members import MemberIndex, Members, Population, UnreadLookup
 from app.watch.measures.moment import Moment
 from app.watch.measures.status import measure_status
@@ -46,6 +48,10 @@ class Measures:
         self._by_metric: Mapping[Metric, AccountMeasure] = {
             Metric.HEALTH_FACTOR: HealthFactor(),
             Metric.UTILIZATION: Utilization(),
+            Metric.PRICE_DISTANCE: PriceDistance(),
+            Metric.JOINT_DISTANCE: JointDistance(),
+            Metric.SIGMA_DISTANCE: SigmaDistance(database),
+            Metric.SECONDS_TO_LIQUIDATION: SecondsToLiquidation(),
         }
 
     async def measure(

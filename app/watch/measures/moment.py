@@ -16,7 +16,7 @@ from app.store.book import load_states
 from app.store.engine import Database
 from app.valuation.assess import UNKNOWN_HEALTH, StateAt, assess_account, quick_health
 from app.valuation.groups import AssetGroups
-from app.watch.measures.asked import Facts
+from app.watch.measures.asked import Facts, because
 from app.watch.measures.members import Unread
 
 
@@ -91,13 +91,13 @@ class Moment:
         for key in keys:
             kept = self.keeper.kept.get(key.deployment_id)
             if kept is None:
-                found[key] = _because("not_followed", "its deployment is not followed at this block")
+                found[key] = because("not_followed", "its deployment is not followed at this block")
             elif key in self.keeper and key.deployment_id not in self.reading.unvalued:
                 there.append(key)
             elif key in self.keeper or key in self.unread.keys:
                 found[key] = self._assessed(key, NotYetRead(key))
             else:
-                found[key] = _because("account_missing", "no such account is known at this block")
+                found[key] = because("account_missing", "no such account is known at this block")
         if there:
             async with self.database.read() as session:
                 states = {state.key: state for state in await load_states(session, there, self.block)}
@@ -110,9 +110,5 @@ class Moment:
             kept.adapter.kind, kept.state, account, WAD, self.reading.unvalued.get(key.deployment_id)
         )
         for reason in found.assessment.reasons:
-            return _because(reason.code, reason.detail)
-        return _because("unknown", "its value cannot be said at this block")
-
-
-def _because(code: str, detail: str) -> Facts:
-    return {"status": "unknown", "reason": code, "detail": detail}
+            return because(reason.code, reason.detail)
+        return because("unknown", "its value cannot be said at this block")

@@ -84,7 +84,10 @@ def check(found: Found, given: Rule, values: Mapping[AccountKey, int | None], mu
     exact, nobody else there; and that it counts whoever is unknown. `must`: of accounts that there are."""
     expected = {key: value for key, value in values.items() if value is not None and not given.is_clear(value)}
     expected |= {key: values[key] for key in must}  # type: ignore[dict-item]
-    assert by_key(found) == expected
+    measured = by_key(found)
+    wrong = {key: (measured.get(key), expected.get(key)) for key in measured.keys() | expected.keys()}
+    wrong = {key: (said, right) for key, (said, right) in wrong.items() if said != right}
+    assert not wrong, (given, wrong)
     assert len(found.measured) == len(expected)
     assert found.unknown == sum(value is None for value in values.values())
 
