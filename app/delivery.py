@@ -18,6 +18,7 @@ from app.alerts.forms import make_channel, rotated
 from app.alerts.http import HttpClient
 from app.alerts.kinds import FROM_ENV, SenderContext
 from app.alerts.metrics import AlertMetrics
+from app.alerts.timers import TimerOptions, Timers, together
 from app.alerts.trial import trial_message
 from app.alerts.vault import KEY_FILE, Vault
 from app.errors import Refused
@@ -44,11 +45,27 @@ _LOOK_SECONDS = 0.2
 
 
 async def deliver(settings: Settings) -> None:
-    """Send what is in the outbox until SIGINT or SIGTERM."""
+    """Send what is in the outbox, and do what is due by the clock, until SIGINT or SIGTERM."""
     if settings.deliver_metrics_port is not None:
         start_http_server(settings.deliver_metrics_port, settings.host)
-    async with opened(settings, "waterline deliver") as database, sender_context(settings) as context:
-        await until_signal(Dispatcher(database, context, metrics=AlertMetrics()).run())
+    async with (
+        opened(settings, "waterline deliver") as database,
+        sender_context(settings) as context,
+        Timers(database, timer_options(settings)) as timers,
+    ):
+        dispatcher = Dispatcher(database, context, metrics=AlertMetrics())
+        await until_signal(together(dispatcher.run(), timers.run()))
+
+
+def timer_options(settings: Settings) -> TimerOptions:
+    """What is done by the clock: every chain of these settings has to be current, where they name any."""
+    return TimerOptions(
+        chain_ids=frozenset(settings.chains),
+        blind_warning_seconds=settings.blind_warning_seconds,
+        blind_critical_seconds=settings.blind_critical_seconds,
+        heartbeat_urls=tuple(url.reveal() for url in settings.heartbeat_url),
+        heartbeat_seconds=settings.heartbeat_seconds,
+    )
 
 
 def vault_of(settings: Settings) -> Vault:

@@ -133,6 +133,14 @@ class Settings(BaseModel):
     """Where people reach this installation's pages, for links in alerts. Unset: there are no links."""
     deliver_metrics_port: Annotated[int | None, Field(ge=1, le=65535)] = None
     """Port on which `waterline deliver` serves its own Prometheus metrics. Unset: not served."""
+    heartbeat_url: tuple[SecretUrl, ...] = ()
+    """URLs, comma-separated, that `waterline deliver` fetches as long as every chain is read and evaluated."""
+    heartbeat_seconds: Annotated[int, Field(ge=5, le=86_400)] = 60
+    """How often they are fetched."""
+    blind_warning_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120
+    """So long without current data opens an episode of its own on every watchlist without a rule about it."""
+    blind_critical_seconds: Annotated[int, Field(ge=1, le=604_800)] = 600
+    """So long, and it is critical."""
     log_level: Annotated[
         str, AfterValidator(str.upper), StringConstraints(pattern="(?i)^(debug|info|warning|error)$")
     ] = "INFO"
@@ -160,6 +168,16 @@ class Settings(BaseModel):
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return _parts(value) if isinstance(value, str) else value
+
+    @field_validator("heartbeat_url", mode="before")
+    @classmethod
+    def _is_urls(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        parts = _parts(value)
+        if not all(_is_url(part, ("http", "https")) for part in parts):
+            raise ValueError("must be a URL that starts with https:// or http://, or several with commas between them")
+        return tuple(map(SecretUrl, parts))
 
     @field_validator("secrets_key")
     @classmethod

@@ -178,3 +178,15 @@ def test_the_public_address_is_a_url() -> None:
     for wrong in ("waterline.example", "ftp://a", "https://a/?b=c"):
         with pytest.raises(Refused, match="PUBLIC_URL"):
             load_settings({"PUBLIC_URL": wrong})
+
+
+def test_heartbeats_are_secret_urls() -> None:
+    settings = load_settings({"HEARTBEAT_URL": f"https://a.example/{MARKER}, http://127.0.0.1:9/{MARKER}"})
+    assert [url.reveal() for url in settings.heartbeat_url] == [
+        f"https://a.example/{MARKER}",
+        f"http://127.0.0.1:9/{MARKER}",
+    ]
+    assert MARKER not in repr(settings)
+    with pytest.raises(Refused, match="HEARTBEAT_URL") as refusal:
+        load_settings({"HEARTBEAT_URL": f"ftp://{MARKER}"})
+    assert MARKER not in str(refusal.value)

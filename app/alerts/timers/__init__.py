@@ -2,3 +2,4 @@
 
 from app.alerts.timers.options import TimerOptions as TimerOptions
 from app.alerts.timers.timers import Timers as Timers
+from app.alerts.timers.timers import together as together

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -69,9 +69,7 @@ class Timers:
         Raises:
             Fatal, Refused: the database is not one to work with.
         """
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._repeat(self._take_turn), name="timed steps")
-            group.create_task(self._repeat(self.beat_if_due), name="heartbeat")
+        await together(self._repeat(self._take_turn), self._repeat(self.beat_if_due))
 
     async def run_due(self, now: int) -> None:
         """Do all that is due, once.
@@ -118,3 +116,14 @@ class Timers:
                 failures = min(failures + 1, 16)
                 log.warning("trouble=%r retry_seconds=%.2f", str(failure), pause)
             await asyncio.sleep(pause)
+
+
+async def together(*works: Coroutine[None, None, None]) -> None:
+    """Do all of it until one fails, with that failure, or until cancelled; then none goes on."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
