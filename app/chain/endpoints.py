@@ -155,6 +155,10 @@ class ChainEndpoint:
         """Whether its heads may be asked for without checking it first."""
         return self.is_in_use() or self.health is EndpointHealth.LAGGING
 
+    def answered_within(self, seconds: float) -> bool:
+        """Whether it has answered anything of late."""
+        return self.answered_at is not None and _now() - self.answered_at <= seconds
+
     def rest_seconds(self) -> float:
         """How long it is still to be left alone."""
         return max(0.0, self._rests_until - _now())

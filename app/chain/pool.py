@@ -30,6 +30,7 @@ _ROUNDS: Final = 3
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _ASSURANCE_PAUSES_SECONDS: Final = (0.5, 1.5, 4.0)
 """Before all endpoints are called wrong for good they are asked again, after each of these."""
+_AWAY_FOR_A_MOMENT_SECONDS: Final = 60.0
 _LONGEST_WAIT_SECONDS: Final = 5.0
 """Where every endpoint throttles, the first to be free again is waited for so long at most."""
 
@@ -227,12 +228,21 @@ class ReaderPool(ChainReader):
                 endpoint.worked()
                 return result
             if answer is not None and failure is None:
-                raise answer
+                raise self._unless_others_may_have_it(answer)
             if shown and failure is None and any(endpoint.is_in_use() for endpoint in self.endpoints):
                 raise NotThereYet(f"no endpoint in use has shown block {block}")
             if round_ + 1 < _ROUNDS:
                 await asyncio.sleep(self._pause_seconds(round_))
+        if isinstance(answer, Pruned) and failure is not None:
+            raise failure  # what failed may have the state: gone for one endpoint is not gone
         raise answer or failure or self.down()
+
+    def _unless_others_may_have_it(self, answer: WaterlineError) -> WaterlineError:
+        """`answer`; but state that is gone is not believed to be while an endpoint is away for a moment only."""
+        away = [one for one in self.endpoints if one.health is EndpointHealth.DOWN or one.rest_seconds()]
+        if isinstance(answer, Pruned) and any(one.answered_within(_AWAY_FOR_A_MOMENT_SECONDS) for one in away):
+            return self.down()
+        return answer
 
     def _in_order(self, block: int | None, *, shown: bool, state: bool) -> list[ChainEndpoint]:
         """The endpoints to ask, best first. Those at rest only where no other is left, throttled ones not even then."""

@@ -15,7 +15,7 @@ from app.chain.transport import HttpReply
 from app.domain.chain import Address, BlockRef, CallResult, ContractCall, Hash32, LogFilter, ReadPlan, Returned
 from app.domain.endpoint import EndpointHealth, LearnedLimits
 from app.domain.specs import chain_spec
-from app.errors import Refused
+from app.errors import Refused, Retryable
 from tests.fakes.node import FakeNode, NodeSays
 
 MARKER = "s3cr3t-marker"
@@ -170,6 +170,34 @@ async def test_state_one_endpoint_has_thrown_away_is_read_at_another_and_asked_t
         node.fail("eth_call", NodeSays(-32000, "missing trie node abc"))
     with pytest.raises(Pruned):
         await pool.read(plan(3), old)
+
+
+async def test_state_gone_at_one_endpoint_is_not_gone_while_another_is_away_for_a_moment() -> None:
+    first, second = pair(blocks=9)
+    pool = await pool_of([first, second])
+    old = first.chain[2].ref
+    first.fail("eth_call", NodeSays(-32000, "missing trie node"), times=99)
+    second.fail("eth_call", DOWN, times=99)
+    for _ in range(4):
+        with pytest.raises(Retryable) as caught:
+            await pool.read(plan(3), old)
+        assert not isinstance(caught.value, Pruned)
+    assert pool.endpoints[1].is_failing()
+    second.faults.clear()
+    await pool.check(pool.endpoints[1])
+    assert await pool.read(plan(3), old) == values(3)
+
+
+async def test_state_gone_at_one_endpoint_is_gone_once_the_others_have_been_away_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.chain.pool._AWAY_FOR_A_MOMENT_SECONDS", -1.0)
+    first, second = pair(blocks=9)
+    pool = await pool_of([first, second])
+    pool.endpoints[1].health = EndpointHealth.DOWN
+    first.fail("eth_call", NodeSays(-32000, "missing trie node"), times=99)
+    with pytest.raises(Pruned):
+        await pool.read(plan(3), first.chain[2].ref)
 
 
 async def test_an_endpoint_of_another_chain_is_left_out_and_comes_back_only_after_a_check() -> None:

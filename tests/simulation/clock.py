@@ -8,6 +8,7 @@ from typing import Any
 
 MOST_STEPS = 6_000
 """A life that takes more steps gets nowhere."""
+_SECONDS_OF_A_STEP = 0.02
 
 
 class Stuck(AssertionError):
@@ -22,6 +23,15 @@ class Steps:
         self._left = MOST_STEPS
         self._armed_at: int | None = None
         self.is_armed = False
+        self._passed_seconds = 0.0
+
+    def now(self) -> float:
+        """Simulated seconds since the beginning."""
+        return self._passed_seconds + self.taken * _SECONDS_OF_A_STEP
+
+    def pass_seconds(self, seconds: float) -> None:
+        """Somebody waited."""
+        self._passed_seconds += seconds
 
     def begin_life(self, death_in_steps: int | None) -> None:
         """A new process; it meets its end after so many steps."""

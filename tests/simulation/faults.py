@@ -40,9 +40,18 @@ BY_METHOD: dict[str, tuple[Fault, ...]] = {
 """What only these methods are answered with."""
 
 
-def draw_fault(method: str, random: Random) -> Fault:
+FALSE_WORDS: dict[str, tuple[Fault, ...]] = {
+    "eth_getCode": (HttpReply(200, b'{"jsonrpc":"2.0","id":1,"result":"0x"}'),),
+    "eth_chainId": (HttpReply(200, b'{"jsonrpc":"2.0","id":1,"result":"0x5"}'),),
+    "eth_syncing": (HttpReply(200, b'{"jsonrpc":"2.0","id":1,"result":true}'),),
+}
+"""What an endpoint of a pool may say of itself for a moment: a bare reader would believe it."""
+
+
+def draw_fault(method: str, random: Random, *, pooled: bool) -> Fault:
     """A failure that a request of this method can meet."""
-    return random.choice(ANYWHERE + BY_METHOD.get(method, ()) * 2)
+    own = BY_METHOD.get(method, ()) + (FALSE_WORDS.get(method, ()) if pooled else ())
+    return random.choice(ANYWHERE + own * 2)
 
 
 def lie_about_logs(params: Any, logs: list[dict[str, Any]], random: Random) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from app.chain.rpc import RetryPolicy, Rpc
 from app.chain.transport import HttpReply
 from app.domain.chain import CallResult, ContractCall, Hash32
 from app.domain.specs import ChainSpec
-from tests.fakes.node import URL, FakeBlock, FakeNode
+from tests.fakes.node import URL, FakeBlock, FakeNode, NodeSays
 from tests.indexer.model import CHAIN_ID, ModelBlock
 from tests.simulation.chain import FINALITY, SimulatedChain
 from tests.simulation.clock import Steps
@@ -25,12 +25,16 @@ _HASTY = RetryPolicy(attempts=2, first_pause_seconds=0, longest_pause_seconds=0)
 class SimulatedNode(FakeNode):
     """Answers about a `SimulatedChain`. While `troubled` it fails, lies and lags, and the chain moves meanwhile."""
 
-    def __init__(self, model: SimulatedChain, steps: Steps, *, troubled: bool) -> None:
+    def __init__(self, model: SimulatedChain, steps: Steps, *, name: str = "node") -> None:
         self.model = model
         self._steps = steps
         self._made: dict[Hash32, FakeBlock] = {}
-        self.troubled = troubled
-        self._random = Random(f"{model.seed} node")
+        self.troubled = False
+        self.is_pooled = False
+        """Whether a pool of endpoints stands before it."""
+        self.keeps_states: int | None = None
+        """It answers calls at so many of the newest blocks only."""
+        self._random = Random(f"{model.seed} {name}")
         super().__init__(CHAIN_ID, [], {})
         self._look(model.canonical)
 
@@ -39,6 +43,11 @@ class SimulatedNode(FakeNode):
 
     def make_reader(self, spec: ChainSpec) -> ChainReader:
         """A reader of this node as a new process has it, which knows nothing of the node's limits yet."""
+        self.draw_traits()
+        return ChainReader(Rpc(URL, post=self.post, policy=_HASTY), spec)
+
+    def draw_traits(self) -> None:
+        """Bear other amounts than before, while troubled."""
         if self.troubled:
             draw = self._random.choice
             self.widest_range = draw((None, None, 1, 2, 5))
@@ -46,28 +55,35 @@ class SimulatedNode(FakeNode):
             gas = draw((30_000, 150_000, 400_000))
             self.gas_of = lambda _: gas
             self.knows_block_hash_parameter = draw((True, True, True, False))
-        return ChainReader(Rpc(URL, post=self.post, policy=_HASTY), spec)
+
+    def draw_pruning(self) -> None:
+        """Throw states away, soon or never."""
+        self.keeps_states = self._random.choice((None, 1, 2, 3))
 
     def calm(self) -> None:
         """From now on nothing but the truth."""
         self.troubled = False
-        self.widest_range = self.gas_limit = None
+        self.widest_range = self.gas_limit = self.keeps_states = None
         self.knows_block_hash_parameter = True
 
     async def heads(self) -> AsyncGenerator[Header, None]:
         """Heads as a socket brings them: late, skipped, twice, and of branches that were left."""
         while True:
-            branch = self.model.canonical
-            if self.troubled:
-                dice = self._random.random()
-                if dice < 0.1:
-                    branch = self.model.stale(self._random)
-                if dice > 0.85:
-                    branch = branch[: max(1, len(branch) - self._random.randrange(1, 4))]
-            block = self._block(branch[-1])
-            yield Header(block.ref, block.bloom)
+            yield self.newest()
             self._steps.count("head")
             await asyncio.sleep(0)
+
+    def newest(self) -> Header:
+        """The head as this node has it just now."""
+        branch = self.model.canonical
+        if self.troubled:
+            dice = self._random.random()
+            if dice < 0.1:
+                branch = self.model.stale(self._random)
+            if dice > 0.85:
+                branch = branch[: max(1, len(branch) - self._random.randrange(1, 4))]
+        block = self._block(branch[-1])
+        return Header(block.ref, block.bloom)
 
     async def every_head(self) -> AsyncGenerator[Header, None]:
         """Each block in turn, from genesis on."""
@@ -85,7 +101,7 @@ class SimulatedNode(FakeNode):
         dice = random.random()
         if dice < 0.03:
             method = next(name for name in _METHODS if name.encode() in body)
-            self.faults.append((method, draw_fault(method, random)))
+            self.faults.append((method, draw_fault(method, random, pooled=self.is_pooled)))
         elif dice < 0.065 and _is_proven(body):
             self._look(self.model.stale(random))  # another backend behind the same address
         elif dice < 0.08 and _is_proven(body):
@@ -104,6 +120,12 @@ class SimulatedNode(FakeNode):
         elif dice > 0.97:
             await asyncio.sleep(0)
         return reply
+
+    def _state_at(self, at: Any) -> FakeBlock:
+        block = super()._state_at(at)
+        if self.keeps_states is not None and self.chain[-1].ref.number - block.ref.number >= self.keeps_states:
+            raise NodeSays(-32000, "missing trie node 8bb0 (path ) state 0xbd is not available, not found")
+        return block
 
     def _move(self) -> None:
         """The chain goes on: mostly by a block, now and then otherwise."""
