@@ -4,10 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install contracts browser demo test check format truth simulate simulate-bugs bench clean
+.PHONY: help install contracts browser demo test check format truth simulate simulate-bugs simulate-alerts bench clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 # Installing is skipped when nothing changed since the last time.
 $(VENV)/.installed: requirements.lock pyproject.toml
@@ -53,6 +53,11 @@ simulate: $(VENV)/.installed ## The indexer under seeded faults of every kind: m
 
 simulate-bugs: $(VENV)/.installed ## Five defects put into the code on purpose: the simulation must catch each
 	@$(BIN)/python -m tests.simulation --bugs --first-seed $(FIRST_SEED)
+
+RUNS ?= 10000
+
+simulate-alerts: $(VENV)/.installed ## Watchlists through seeded histories: make simulate-alerts RUNS=10000 FIRST_SEED=1
+	@$(BIN)/python -m tests.simulation_watch --runs $(RUNS) --first-seed $(FIRST_SEED)
 
 bench: install ## One line a figure: bar <number>: <ratio> (goal <g>) ok|short
 	@$(BIN)/python -m benchmarks
