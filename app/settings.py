@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -141,6 +142,14 @@ class Settings(BaseModel):
     """So long without current data opens an episode of its own on every watchlist without a rule about it."""
     blind_critical_seconds: Annotated[int, Field(ge=1, le=604_800)] = 600
     """So long, and it is critical."""
+    rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 600
+    """Requests a minute that the service answers one client address. 0: as many as come."""
+    key_rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 3000
+    """Requests a minute that the service answers one key of its API. 0: as many as come."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Empty: none."""
+    ens_chain: Annotated[int, Field(ge=1)] = 1
+    """Chain on which names of wallets are resolved, where it has an RPC_URL_<chain id>."""
     log_level: Annotated[
         str, AfterValidator(str.upper), StringConstraints(pattern="(?i)^(debug|info|warning|error)$")
     ] = "INFO"
@@ -164,7 +173,7 @@ class Settings(BaseModel):
             raise ValueError("must start with postgresql://")
         return SecretUrl(value)
 
-    @field_validator("deployments", "alert_allowed_hosts", mode="before")
+    @field_validator("deployments", "alert_allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return _parts(value) if isinstance(value, str) else value
@@ -185,6 +194,16 @@ class Settings(BaseModel):
         for key in () if value is None else _parts(value.get_secret_value()):
             if not _FERNET_KEY.fullmatch(key):
                 raise ValueError("must be keys as `waterline channel key` makes them, with commas between them")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            try:
+                ip_network(one)
+            except ValueError:
+                raise ValueError("must be addresses or networks such as 10.0.0.0/8, with commas between them") from None
         return value
 
     @field_validator("public_url")

@@ -15,14 +15,19 @@ from prometheus_client import start_http_server
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from starlette.types import ASGIApp
 
+from app.alerts.destination import Policy
 from app.api.app import create_app
+from app.api.channels import ChannelSetup
 from app.api.deps import ApiOptions
+from app.api.limits import LimitOptions
 from app.api.source import ReadPath
 from app.api.status import load_status_view
+from app.delivery import environment_of, vault_of
 from app.domain.market import Deployment
 from app.errors import Refused, WaterlineError
-from app.following import endpoint_pool, note_refused, pooled_heads, verify_chain
+from app.following import endpoint_pool, ens_names, note_refused, pooled_heads, verify_chain
 from app.indexer.endpoints import EndpointMetrics, EndpointRecorder, recall_limits
 from app.indexer.loop import Indexer
 from app.indexer.metrics import IndexerMetrics
@@ -206,30 +211,45 @@ async def serve(settings: Settings) -> None:
         with database_named():
             async with database.read() as session:
                 await verify_schema(session)
-        app = create_app(database, _api_options(settings))
-        mount_pages(app, ReadPath(app.state.read_context, app.state.tracker))
-        config = uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-        )
-        server = _Server(config)
+        async with ens_names(settings) as names:
+            app = create_app(
+                database, _api_options(settings), name_resolver=names, channel_setup=_channel_setup(settings)
+            )
+            mount_pages(app, ReadPath(app.state.read_context, app.state.tracker))
+            server = _Server(_server_config(app, settings))
 
-        def end(_: asyncio.Task[None]) -> None:
-            app.state.read_context.stream.close()  # event streams would keep the server waiting
-            server.should_exit = True
+            def end(_: asyncio.Task[None]) -> None:
+                app.state.read_context.stream.close()  # event streams would keep the server waiting
+                server.should_exit = True
 
-        await until_signal(server.serve(), end)
+            await until_signal(server.serve(), end)
     finally:
         await database.dispose()
 
 
+def _server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """How the application is served. A header says who the client is only where a trusted proxy sent it: rates are
+    counted by address."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+    )
+
+
 def _api_options(settings: Settings) -> ApiOptions:
     groups = DEFAULT_GROUPS.with_overrides(settings.asset_groups)
-    return ApiOptions(chain_ids=tuple(settings.chains), groups=groups)
+    limits = LimitOptions(settings.rate_limit_per_minute, settings.key_rate_limit_per_minute)
+    return ApiOptions(chain_ids=tuple(settings.chains), groups=groups, limits=limits)
+
+
+def _channel_setup(settings: Settings) -> ChannelSetup:
+    return ChannelSetup(vault_of(settings), Policy(settings.alert_allowed_hosts), environment_of(settings))
 
 
 async def migrate(settings: Settings) -> None:

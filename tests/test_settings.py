@@ -190,3 +190,12 @@ def test_heartbeats_are_secret_urls() -> None:
     with pytest.raises(Refused, match="HEARTBEAT_URL") as refusal:
         load_settings({"HEARTBEAT_URL": f"ftp://{MARKER}"})
     assert MARKER not in str(refusal.value)
+
+
+def test_trusted_proxies_are_addresses_or_networks() -> None:
+    assert load_settings({}).trusted_proxies == ()
+    given = load_settings({"TRUSTED_PROXIES": "10.0.0.0/8, ::1", "RATE_LIMIT_PER_MINUTE": "0"})
+    assert (given.trusted_proxies, given.rate_limit_per_minute) == (("10.0.0.0/8", "::1"), 0)
+    for wrong in ("proxy.lan", "*", "10.0.0.1/8"):
+        with pytest.raises(Refused, match="TRUSTED_PROXIES"):
+            load_settings({"TRUSTED_PROXIES": wrong})
