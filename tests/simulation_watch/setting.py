@@ -94,16 +94,3 @@ def routes() -> list[Route]:
         for list_id in (FIRST, SECOND)
         for channel, least in ((EVERYTHING, Severity.INFO), (WORST, Severity.CRITICAL))
     ]
-
-    "ACCOUNTS",
-    "DEVNET",
-    "EVERYTHING",
-    "FIRST",
-    "PAIRS",
-    "RULES",
-    "SECOND",
-    "WORST",
-    "Pair",
-    "Setting",
-    "routes",
-]
