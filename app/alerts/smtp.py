@@ -56,7 +56,8 @@ class SmtpSender:
         self._public_url = public_url
 
     async def send(self, message: Outgoing) -> Outcome:
-        """Hand the mail over once, to all recipients or none that the server takes."""
+        """Hand the mail over once. It is taken when the server takes it for anybody: those it took it for must not get it
+        again."""
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._hand_over(mail(message, self._account, self._public_url))
