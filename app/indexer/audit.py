@@ -25,6 +25,7 @@ from app.domain.risk import Health
 from app.errors import Retryable
 from app.indexer.calibrate import read_with_truth
 from app.indexer.comparison import Compared, compare
+from app.indexer.feed import HeadCame, HeadFeed
 from app.indexer.harvest import Followed, Sources
 from app.indexer.lookups import Hints, load_hints
 from app.indexer.refusal import Refusal, asked, guarded
@@ -42,6 +43,8 @@ T = TypeVar("T")
 
 _OPEN_LOOKED_AT = 64
 """Open findings from which those to check again are taken."""
+_MOST_GIVEN_UP = 3
+"""So many audits in a row make way for a block; the next one does not."""
 _BEYOND = 2**300
 """A health factor above all: of accounts that cannot be liquidated, or of which that is not known."""
 
@@ -53,12 +56,17 @@ class Audit:
         self._sources = sources
         self._options = sources.options
         self._last: StoredBlock | None = None
+        self._given_up = 0
+        """Audits in a row that a new block cut short."""
 
-    async def check(self, cursor: StoredBlock | None, followed: Sequence[Followed], lock: AdvisoryLock) -> bool:
+    async def check(
+        self, cursor: StoredBlock | None, followed: Sequence[Followed], lock: AdvisoryLock, feed: HeadFeed
+    ) -> bool:
         """Audit at `cursor`, the newest stored block, if one is due; whether a rule was newly found not to hold, so
         that states kept in memory are better taken from the store again.
 
-        A node that fails costs this audit and nothing else.
+        A node that fails costs this audit and nothing else. Where a new head comes first the audit is given up and
+        made at that one; one in several is made to its end, or a fast chain would never be audited.
 
         Raises:
             Retryable: the database failed, or the lock is lost.
@@ -66,7 +74,7 @@ class Audit:
         if not self._is_due(cursor):
             return False
         assert cursor is not None
-        self._last = cursor
+        before, self._last = self._last, cursor
         audited = {one.deployment.id: one for one in followed if one.state is not None and one.trouble is None}
         with self._sources.metrics.phase("audit"):
             sample = await self._draw(cursor, audited)
@@ -74,11 +82,16 @@ class Audit:
                 return False
             hints = await load_hints(self._sources.database, {a.key: frozenset() for a in sample.accounts})
             try:
-                compared = await self._compare(cursor, sample, hints)
+                comparing = self._compare(cursor, sample, hints)
+                compared = await (comparing if self._given_up >= _MOST_GIVEN_UP else feed.before_next(comparing))
+            except HeadCame:
+                self._last, self._given_up = before, self._given_up + 1
+                return False
             except Retryable as failure:
                 self._sources.metrics.families.audits_failed.labels(self._sources.metrics.chain).inc()
                 log.warning("chain=%s audit=%r", self._sources.metrics.chain, str(failure))
                 return False
+            self._given_up = 0
             return await self._keep(cursor, sample, compared, hints, lock)
 
     def _is_due(self, cursor: StoredBlock | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.domain.specs import ChainSpec
 from app.indexer.audit import Audit
+from app.indexer.feed import HeadFeed
 from app.indexer.harvest import Sources
 from app.indexer.keeping import Keeping
 from app.indexer.stored import StoredChain
@@ -19,13 +20,13 @@ class BetweenBlocks:
         self._audit = Audit(sources)
         self._keeping = Keeping(sources.database, spec, sources.options)
 
-    async def work(self, stored: StoredChain, lock: AdvisoryLock) -> None:
-        """One bounded piece of each.
+    async def work(self, stored: StoredChain, lock: AdvisoryLock, feed: HeadFeed) -> None:
+        """One bounded piece of each; `feed` says when a block is there that comes first.
 
         Raises:
             Retryable: the database failed, or the lock is lost.
         """
         await self._lookups.look_up(stored.cursor, stored.followed, lock)
-        if await self._audit.check(stored.cursor, stored.followed, lock):
+        if await self._audit.check(stored.cursor, stored.followed, lock, feed):
             await stored.restore()
         await self._keeping.step(stored.cursor)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from app.chain.reader import Header
 from app.errors import Retryable
 
+T = TypeVar("T")
+
 
 class FeedEnded(Retryable):
     """The stream of heads is over: open another one."""
+
+
+class HeadCame(Retryable):
+    """A new head is there: work that can wait was given up for it."""
 
 
 class HeadFeed:
@@ -40,16 +46,37 @@ class HeadFeed:
             FeedEnded: there will be no more heads from this stream.
             Fatal, Refused: what the stream raised.
         """
-        if self._next is None:
-            # an anext that is cancelled ends its generator: a late head is waited for by the next call instead
-            self._next = asyncio.ensure_future(anext(self._heads))
-        done, _ = await asyncio.wait({self._next}, timeout=timeout_seconds)
+        done, _ = await asyncio.wait({self._arrival()}, timeout=timeout_seconds)
         if not done:
             return None
-        finished, self._next = self._next, None
+        finished, self._next = self._arrival(), None
         try:
             return finished.result()
         except StopAsyncIteration:
             raise FeedEnded("the stream of heads ended") from None
         except Retryable as failure:
             raise FeedEnded(str(failure)) from failure
+
+    async def before_next(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` gives; it is cancelled, wherever it stands, when the next head or the stream's end comes first.
+
+        Raises:
+            HeadCame: it did. The head is there to be taken.
+        """
+        working = asyncio.ensure_future(work)
+        try:
+            either: set[asyncio.Future[Any]] = {working, self._arrival()}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            raise HeadCame("a new head came first")
+        finally:
+            if not working.done():
+                working.cancel()
+                await asyncio.gather(working, return_exceptions=True)
+
+    def _arrival(self) -> asyncio.Future[Header]:
+        if self._next is None:
+            # an anext that is cancelled ends its generator: a late head is waited for by the next call instead
+            self._next = asyncio.ensure_future(anext(self._heads))
+        return self._next

@@ -145,7 +145,7 @@ class Indexer:
                     await self._follow(head, lock)
                     head = None
                 await self._search_old_logs(lock)
-                await self._between.work(self._stored, lock)
+                await self._between.work(self._stored, lock, feed)
                 await self._status.write(await self._doubt())
                 self._failures = 0
             except (LockLost, FeedEnded):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -186,6 +187,31 @@ async def test_a_node_that_fails_in_an_audit_costs_that_audit_only(database: Dat
     assert not metrics.failures._metrics
     async with database.read() as session:
         assert await load_open_findings(session, [SLUG], 10) == []
+
+
+async def test_an_audit_makes_way_for_a_block_but_not_for_ever(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain, indexer = await followed_borrowers(database)
+    read_all = ModelReader.read_all
+    asked_at: list[int] = []
+
+    async def slow(self: ModelReader, plans: Any, block: Any) -> Any:
+        if indexer.cursor is not None and block == indexer.cursor:  # it is stored: this is the audit
+            asked_at.append(block.number)
+            chain.mine(change=nothing)
+            for _ in range(100):  # as long as the next head takes, and much longer
+                await asyncio.sleep(0.001)
+        return await read_all(self, plans, block)
+
+    monkeypatch.setattr(ModelReader, "read_all", slow)
+    chain.mine(change=nothing)
+    await indexer.run_until(chain.head.ref.number + 4)
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("SELECT b.number FROM audits a JOIN blocks b ON b.id = a.block_id ORDER BY 1")
+        audited = [number for (number,) in rows if number >= asked_at[0]]
+    assert len(asked_at) >= 4
+    assert audited == [asked_at[3]]
 
 
 async def test_the_choice_follows_from_the_block_and_not_from_the_process(

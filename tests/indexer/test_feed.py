@@ -10,7 +10,7 @@ import pytest
 from app.chain.faults import Transport
 from app.chain.reader import Header
 from app.errors import Fatal
-from app.indexer.feed import FeedEnded, HeadFeed
+from app.indexer.feed import FeedEnded, HeadCame, HeadFeed
 from tests.indexer.model import ModelChain
 
 HEAD = Header(ModelChain(seed=1).head.ref, b"")
@@ -27,6 +27,44 @@ async def test_a_head_that_comes_after_the_limit_is_not_lost() -> None:
         assert await feed.take(0) is None
         gate.set()
         assert await feed.take(60) == HEAD
+
+
+async def test_work_that_can_wait_is_done_before_the_next_head_or_given_up_for_it() -> None:
+    gate, ended = asyncio.Event(), asyncio.Event()
+
+    async def heads() -> AsyncGenerator[Header, None]:
+        await gate.wait()
+        yield HEAD
+
+    async def quick() -> int:
+        return 7
+
+    async def slow() -> None:
+        try:
+            gate.set()
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with HeadFeed(heads()) as feed:
+        assert await feed.before_next(quick()) == 7
+        with pytest.raises(HeadCame):
+            await feed.before_next(slow())
+        assert ended.is_set()
+        assert await feed.take(0) == HEAD
+
+
+async def test_what_work_raises_is_raised() -> None:
+    async def heads() -> AsyncGenerator[Header, None]:
+        await asyncio.Event().wait()
+        yield HEAD
+
+    async def failing() -> None:
+        raise Transport("gone")
+
+    async with HeadFeed(heads()) as feed:
+        with pytest.raises(Transport):
+            await feed.before_next(failing())
 
 
 async def test_a_stream_that_ends_or_fails_is_over() -> None:
