@@ -18,10 +18,12 @@ from rich.table import Table
 
 from app.channel_cli import channel_commands
 from app.errors import Fatal, Refused, WaterlineError
+from app.key_cli import key_commands
 from app.settings import Settings, load_settings
 from app.supervisor import EXIT_FATAL, EXIT_REFUSED
 from app.terminal import complaints, console
 from app.terminal import run as _run
+from app.watchlist_cli import watchlist_commands
 
 if TYPE_CHECKING:
     from app.api.schemas.protocols import ProtocolsView
@@ -34,7 +36,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(watchlist_commands, name="watchlist")
 app.add_typer(channel_commands, name="channel")
+app.add_typer(key_commands, name="key")
 _NEEDED_WIDTH = {"protocol": 122, "name": 160}
 """Columns of a list of deployments that a narrower terminal does without."""
 

@@ -48,7 +48,8 @@ FOREIGN: dict[str, set[str]] = {
     "supervisor": set(),
 }
 
-FREE = {"cli", "channel_cli", "delivery", "terminal", "upkeep", "launch", "wiring", "following", "__main__"}
+COMMANDS = {"cli", "channel_cli", "key_cli", "watchlist_cli", "delivery", "lists", "list_rules", "upkeep"}
+FREE = COMMANDS | {"terminal", "launch", "wiring", "following", "__main__"}
 
 
 def _imports(path: Path) -> list[tuple[int, str]]:
