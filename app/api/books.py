@@ -11,16 +11,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from app.book import BlockReplaced, Keeper, LedgerSums, Reading, ledger_sums
+from app.book.market import risk_market
 from app.domain.account import AccountKey, AccountSnapshot
 from app.domain.chain import ChainId
-from app.domain.market import Market
-from app.protocols.base import Adapter, ProtocolKind
+from app.protocols.base import Adapter
 from app.store.blocks import StoredBlock
 from app.store.book import is_stored, load_states
 from app.store.engine import Database
-from app.valuation.assess import StateAt
-from app.valuation.book import Book, Ledger
-from app.valuation.conversion import counts_in_usd, price_in
+from app.valuation.book import Book
 from app.valuation.groups import AssetGroups
 from app.valuation.market_risk import RiskMarket
 
@@ -96,38 +94,9 @@ class ChainBooks:
             return await is_stored(session, at)
 
     def _book_at(self, book: Book, reading: Reading) -> BookAt:
-        states = {name: state for name, state in reading.states.items() if name not in reading.unvalued}
         sums = tuple(ledger_sums(reading))
-        market = RiskMarket(
-            book,
-            reading.screen,
-            self._rates(book, states),
-            frozenset(name for name, state in states.items() if self._kind(state) is ProtocolKind.PERP),
-            _markets(states),
-            self._groups,
-        )
+        market = risk_market(book, reading, self._find_adapter, self._groups)
         return BookAt(reading.block, reading, market, sums)
-
-    def _kind(self, state: StateAt) -> ProtocolKind:
-        return self._find_adapter(state.deployment.protocol).kind
-
-    def _rates(self, book: Book, states: Mapping[str, StateAt]) -> dict[Ledger, float]:
-        """As /v1/wallets converts: by the first lending deployment, by id, that prices the token in US dollars."""
-        lending = [states[name] for name in sorted(states) if self._kind(states[name]) is ProtocolKind.LENDING]
-        found = {}
-        for ledger in book.ledgers:
-            asset = ledger.unit.asset
-            if counts_in_usd(ledger.unit):
-                found[ledger] = 1.0
-            elif asset is not None:
-                price = next((price for state in lending if (price := price_in(state, asset)) is not None), None)
-                if price is not None:
-                    found[ledger] = price.price / 10**price.decimals
-        return found
-
-
-def _markets(states: Mapping[str, StateAt]) -> dict[tuple[str, str], Market]:
-    return {(name, code): market for name, state in states.items() for code, market in state.market_by_code.items()}
 
 
 async def _go(keeper: Keeper, to: StoredBlock) -> None:

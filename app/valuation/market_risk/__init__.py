@@ -4,6 +4,7 @@ from app.valuation.market_risk.cascade import DEFAULT_DEPTH_USD, Cascade, Cascad
 from app.valuation.market_risk.concentration import Concentration, Holder, concentration
 from app.valuation.market_risk.curve import CurveSums, RiskCurve, risk_curve
 from app.valuation.market_risk.market import JointMove, RiskMarket
+from app.valuation.market_risk.share import DebtAtRisk, debt_at_risk, sum_of
 from app.valuation.market_risk.summary import Band, DeploymentSummary, UsdSums, summarise
 from app.valuation.market_risk.verdicts import Screened, Verdicts, decided, screen_under, verdict_under
 
@@ -14,6 +15,7 @@ __all__ = [
     "CascadeSums",
     "Concentration",
     "CurveSums",
+    "DebtAtRisk",
     "DeploymentSummary",
     "Holder",
     "Impact",
@@ -26,9 +28,11 @@ __all__ = [
     "Verdicts",
     "cascade",
     "concentration",
+    "debt_at_risk",
     "decided",
     "risk_curve",
     "screen_under",
+    "sum_of",
     "summarise",
     "verdict_under",
 ]

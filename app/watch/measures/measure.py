@@ -14,9 +14,11 @@ from app.store.engine import Database
 from app.valuation.groups import DEFAULT_GROUPS, AssetGroups
 from app.watch.measures.accounts import AccountMeasure, measure_accounts
 from app.watch.measures.asked import Asked, Found
+from app.watch.measures.changes import Parameters, ValueChange
 from app.watch.measures.distance import PriceDistance, SecondsToLiquidation
 from app.watch.measures.health import HealthFactor, Utilization
 from app.watch.measures.joint import JointDistance, SigmaDistance
+from app.watch.measures.markets import METRICS, Markets
 from app.watch.measures.members import MemberIndex, Members, Population, UnreadLookup
 from app.watch.measures.moment import Moment
 from app.watch.measures.status import measure_status
@@ -42,7 +44,7 @@ class Measures:
             groups: Which assets move together.
             adapters: Finds a protocol's code by its slug.
         """
-        self._database, self._groups, self._adapters = database, groups, adapters
+        self._database, self._groups = database, groups
         self._indices: dict[ChainId, MemberIndex] = {}
         self._unread: dict[ChainId, UnreadLookup] = {}
         self._by_metric: Mapping[Metric, AccountMeasure] = {
@@ -52,6 +54,9 @@ class Measures:
             Metric.JOINT_DISTANCE: JointDistance(),
             Metric.SIGMA_DISTANCE: SigmaDistance(database),
             Metric.SECONDS_TO_LIQUIDATION: SecondsToLiquidation(),
+            Metric.COLLATERAL_CHANGE: ValueChange(database, adapters, of_debt=False),
+            Metric.DEBT_CHANGE: ValueChange(database, adapters, of_debt=True),
+            Metric.PARAMETERS: Parameters(database, adapters),
         }
 
     async def measure(
@@ -65,13 +70,17 @@ class Measures:
         """
         chain_id = reading.block.ref.chain_id
         unread = await self._unread.setdefault(chain_id, UnreadLookup(self._database)).at(reading.block)
-        moment = Moment(self._database, keeper, reading, self._groups, self._adapters, unread, before)
+        moment = Moment(self._database, keeper, reading, self._groups, unread, before)
+        markets = Markets(moment)
         population = Population(keeper, reading, unread)
         index = self._indices.setdefault(chain_id, MemberIndex())
         chosen = index.choose(keeper, [one.members for one in asked])
         found = []
         for one, wallets in zip(asked, chosen, strict=True):
-            found.append(await self._measure(moment, population.members(wallets, one.rule), one))
+            if one.rule.metric in METRICS:
+                found.append(await markets.measure(one))
+            else:
+                found.append(await self._measure(moment, population.members(wallets, one.rule), one))
         return found
 
     async def _measure(self, moment: Moment, members: Members, asked: Asked) -> Found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from app.book import Keeper, Reading
@@ -10,7 +10,7 @@ from app.domain.account import AccountKey, AccountSnapshot, AccountState, NotYet
 from app.domain.legs import Factor
 from app.domain.risk import Health
 from app.domain.units import WAD
-from app.protocols.base import Adapter, ProtocolKind
+from app.protocols.base import ProtocolKind
 from app.store.blocks import StoredBlock
 from app.store.book import load_states
 from app.store.engine import Database
@@ -28,7 +28,6 @@ class Moment:
     keeper: Keeper
     reading: Reading
     groups: AssetGroups
-    adapters: Callable[[str], Adapter]
     unread: Unread
     before: StoredBlock | None
     """The block evaluated last."""

@@ -63,7 +63,7 @@ def status_value(risk: RiskAssessment, wanted: frozenset[RiskStatus]) -> int | N
 
 def questions(dice: random.Random, exacts: Exacts, own: list[AccountKey], given_in: str | None) -> list[Question]:
     """Rules with levels mostly at, or one unit beside, the value of an account; and what each account's value is."""
-    found = []
+    found: list[Question] = []
     for metric, value_of in VALUE_OF.items():
         values = {key: value_of(exacts[key][0].assessment) for key in own}
         for _ in range(6):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from app.book import Keeper, Reading
 from app.domain.account import AccountKey, AccountSnapshot
@@ -79,11 +79,13 @@ def only(found: Found) -> Measured:
     return one
 
 
-def check(found: Found, given: Rule, values: Mapping[AccountKey, int | None], must: Iterable[AccountKey]) -> None:
+def check(found: Found, given: Rule, values: Mapping[AccountKey, int | None], must: Collection[AccountKey]) -> None:
     """That it says of these accounts what it has to: nobody missing who reached a level or is not clear, every value
     exact, nobody else there; and that it counts whoever is unknown. `must`: of accounts that there are."""
-    expected = {key: value for key, value in values.items() if value is not None and not given.is_clear(value)}
-    expected |= {key: values[key] for key in must}  # type: ignore[dict-item]
+    expected = dict(values.items())
+    for key, value in values.items():
+        if key not in must and (value is None or given.is_clear(value)):
+            del expected[key]
     measured = by_key(found)
     wrong = {key: (measured.get(key), expected.get(key)) for key in measured.keys() | expected.keys()}
     wrong = {key: (said, right) for key, (said, right) in wrong.items() if said != right}
