@@ -113,6 +113,25 @@ def export(name: _Name, file: Annotated[Path | None, typer.Argument(help="Defaul
     run(lambda settings: lists.export_csv(settings, name, file))
 
 
+@watchlist_commands.command("run")
+def look(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[LIST]...", help="Default: all lists.")] = None,
+    chain: Annotated[int | None, typer.Option(help="Only this chain. Default: every chain that is followed.")] = None,
+    shown_as: Annotated[str, typer.Option("--format", help="table, json or markdown.")] = "table",
+    fail_on: Annotated[str, typer.Option(help="Severity that is a finding: info, warning or critical.")] = "warning",
+    deliver: Annotated[bool, typer.Option("--deliver", help="Send what is due, too.")] = False,
+) -> None:
+    """Hold the rules against the newest block, once, and print what is open. For cron; needs no monitor.
+
+    Exit status: 0 calm, 1 findings, 2 it cannot be known (a chain is stale, members are unknown, the database is away).
+    It may run beside a monitor and beside itself: nothing is told twice.
+    """
+    from app import watching
+
+    given = watching.Asked(names or [], chain, shown_as, fail_on, deliver)
+    run(lambda settings: watching.run_watchlists(settings, given, console))
+
+
 @rule_commands.command("add")
 def add_rule(
     name: _Name,

@@ -43,9 +43,7 @@ from app.store.engine import Database
 from app.store.migrate import upgrade, verify_schema
 from app.terminal import database_named, until_signal
 from app.valuation.groups import DEFAULT_GROUPS
-from app.watch.evaluate import Evaluator
-from app.watch.ledger import StoredLedger
-from app.watch.measures import Measures
+from app.watching import make_evaluator
 from app.web.routes import mount_pages
 from devnet import demo as local_chain
 
@@ -181,7 +179,7 @@ async def monitor(settings: Settings, chain_id: int | None) -> None:
         async def keep_all() -> None:
             async with asyncio.TaskGroup() as tasks:
                 for each in chains:
-                    make = partial(evaluator, settings, database)
+                    make = partial(make_evaluator, settings, database)
                     monitor = Monitor(database, each, options=options, metrics=metrics, evaluator=make)
                     tasks.create_task(monitor.run())
 
@@ -190,12 +188,6 @@ async def monitor(settings: Settings, chain_id: int | None) -> None:
         raise _first_of(failures) from None
     finally:
         await database.dispose()
-
-
-def evaluator(settings: Settings, database: Database) -> Evaluator:
-    """What holds the watchlists' rules against a chain's book."""
-    groups = DEFAULT_GROUPS.with_overrides(settings.asset_groups)
-    return Evaluator(StoredLedger(database), Measures(database, groups=groups))
 
 
 def _first_of(failures: BaseExceptionGroup[WaterlineError]) -> WaterlineError:

@@ -150,7 +150,11 @@ _STANDING = (
 )
 _with_list = select(*_STANDING).join(watchlists, watchlists.c.id == episodes.c.watchlist_id)
 _OPEN = Query(
-    _with_list.where(episodes.c.state == EpisodeState.OPEN.value, episodes.c.chain_id == _CHAIN).order_by(episodes.c.id)
+    _with_list.where(
+        episodes.c.state == EpisodeState.OPEN.value,
+        episodes.c.chain_id == _CHAIN,
+        episodes.c.metric != Metric.BLIND.value,
+    ).order_by(episodes.c.id)
 )
 _BY_ID = Query(_with_list.where(episodes.c.id == func.any(_IDS)).order_by(episodes.c.id))
 _on_gone_block = (
@@ -234,7 +238,7 @@ async def hold_ground(session: WriteSession, block: StoredBlock) -> Ground | Non
 
 
 async def load_open(session: ReadSession, chain_id: ChainId) -> list[Standing]:
-    """Every open episode of a chain, the oldest first."""
+    """Every open episode of a chain that blocks decide and not the clock, the oldest first."""
     return [_standing(row) for row in await session.rows(_OPEN, chain_id=chain_id)]
 
 

@@ -75,6 +75,12 @@ _given = (
     )
     .render_derived()
 )
+_HOLD = Query(
+    select(episodes.c.id)
+    .where(episodes.c.id == func.any(bindparam("ids", type_=ARRAY(BigInteger))))
+    .order_by(episodes.c.id)
+    .with_for_update()
+)
 _MOVE = Query(
     update(episodes)
     .where(episodes.c.id == _given.c.id)
@@ -116,6 +122,8 @@ async def write_entries(session: WriteSession, entries: Sequence[Entry]) -> list
         for entry, event_id in zip(entries, event_ids, strict=True)
     ]
     last = {entry.episode: entry for entry in entries if isinstance(entry.episode, int)}
+    if last:
+        await session.rows(_HOLD, ids=list(last))  # in order, as whoever reminds does: nobody waits for each other
     # Those that end first: of a rule and a subject one episode may be open at any moment.
     for is_open in (False, True):
         await _move(session, {id: one for id, one in last.items() if (one.state is EpisodeState.OPEN) is is_open})

@@ -106,6 +106,12 @@ _PAGE = Query(
     .limit(bindparam("most", type_=Integer))
 )
 _ONE = Query(_EPISODES.where(episodes.c.id == _ID))
+_OPEN = Query(
+    _EPISODES.where(
+        episodes.c.watchlist_id == func.any(bindparam("watchlist_ids", type_=ARRAY(BigInteger))),
+        episodes.c.state == EpisodeState.OPEN.value,
+    ).order_by(episodes.c.severity.desc(), episodes.c.id)
+)
 _EVENTS = Query(
     select(*EVENT_COLUMNS)
     .where(episode_events.c.episode_id == func.any(bindparam("episode_ids", type_=ARRAY(BigInteger))))
@@ -145,6 +151,11 @@ async def load_episodes(
         most=limit,
     )
     return [_episode(row) for row in rows]
+
+
+async def load_open_episodes(session: ReadSession, watchlist_ids: Sequence[int]) -> list[Episode]:
+    """Every open episode of these lists, the worst first, then the oldest."""
+    return [_episode(row) for row in await session.rows(_OPEN, watchlist_ids=list(watchlist_ids))]
 
 
 async def load_episode(session: ReadSession, episode_id: int) -> Episode | None:
