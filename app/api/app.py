@@ -142,7 +142,8 @@ def _middleware(
                 expose_headers=exposed,
             )
         )
-    layers.append(Middleware(Limiter, limits=limits, known_key=doorkeeper.known_key))
+    if options.limits.per_address or options.limits.per_key:
+        layers.append(Middleware(Limiter, limits=limits, known_key=doorkeeper.known_key))
     layers.append(Middleware(GZipMiddleware, minimum_size=2048, compresslevel=4))
     return layers
 

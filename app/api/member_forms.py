@@ -31,6 +31,8 @@ MOST_FAULTS = 1_000
 _LONGEST_LINE = 4_096
 _LINES_AT_ONCE = 500
 _NAMES_AT_ONCE = 8
+MOST_NAMES = 1_000
+"""Of one request: each is a few requests to a node."""
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
@@ -65,9 +67,14 @@ async def read_members(given: AsyncIterable[tuple[int, MemberIn | str]], resolve
             named.append((line, one))
         else:
             _take(read, line, one)
-    if named and resolver is None:
+    refusal = None
+    if resolver is None:
+        refusal = "names are not resolved here: give the address (ENS needs a node of its chain)"
+    elif len(named) > MOST_NAMES:
+        refusal = f"at most {MOST_NAMES:,} names are resolved at once: give the addresses, or fewer names"
+    if refusal is not None:
         for line, _ in named:
-            read.refuse(line, "names are not resolved here: give the address (ENS needs a node of its chain)")
+            read.refuse(line, refusal)
     elif resolver is not None:
         await _take_named(read, named, resolver)
     read.faults.sort(key=lambda fault: fault.line)

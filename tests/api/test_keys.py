@@ -84,6 +84,21 @@ async def test_a_missing_scope_is_named(site: Site, method: str, path: str, scop
     assert f'scope="{scope.value}"' in answer.headers["www-authenticate"]
 
 
+async def test_everything_about_watching_needs_a_key_and_says_so(site: Site) -> None:
+    document = (await site.get("/openapi.json")).json()
+    kept = 0
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            is_kept = re.match("/v1/(watchlists|channels|episodes|deliveries|change-log)", path) is not None
+            assert bool(operation.get("security")) == is_kept, path
+            if is_kept:
+                body = {} if method in ("post", "put", "patch") and "requestBody" in operation else None
+                answer = await site.client.request(method, re.sub(r"\{[^}]+\}", "1", path), json=body)
+                assert answer.status_code == 401, (method, path)
+                kept += 1
+    assert kept > 25
+
+
 async def test_what_everybody_may_read_needs_no_key(site: Site) -> None:
     for path in ("/v1/deployments", "/v1/status", "/health", "/openapi.json", "/docs"):
         assert (await site.get(path)).status_code == 200

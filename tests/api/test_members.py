@@ -11,7 +11,7 @@ import pytest
 
 from app.api.addresses import to_checksum
 from app.api.app import create_app
-from app.api.member_forms import csv_lines, read_csv, read_members
+from app.api.member_forms import MOST_FAULTS, MOST_NAMES, csv_lines, read_csv, read_members
 from app.api.schemas.watchlists import LineFault
 from app.domain.chain import Address
 from app.domain.watch import Member
@@ -185,6 +185,12 @@ async def test_names_wait_for_a_node_and_are_refused_without_one(desk: httpx.Asy
     site.app.state.name_resolver = None
     answer = await desk.post(f"{LIST}/members", json=body)
     assert (answer.status_code, "names are not resolved here" in answer.text) == (422, True)
+
+
+async def test_no_request_has_a_node_asked_without_bound() -> None:
+    members, faults = await _read("address\n" + "alice.eth\n" * (MOST_NAMES + 1))
+    assert (members, len(faults)) == ([], MOST_FAULTS)
+    assert "1,000 names" in faults[0].fault
 
 
 async def test_a_hundred_thousand_lines_are_read_and_stored(database: Database) -> None:
