@@ -21,6 +21,7 @@ from app.alerts.destination import Policy
 from app.api.app import create_app
 from app.api.channels import ChannelSetup
 from app.api.deps import ApiOptions
+from app.api.desk import Desk
 from app.api.limits import LimitOptions
 from app.api.source import ReadPath
 from app.api.status import load_status_view
@@ -207,7 +208,8 @@ async def serve(settings: Settings) -> None:
             app = create_app(
                 database, _api_options(settings), name_resolver=names, channel_setup=_channel_setup(settings)
             )
-            mount_pages(app, ReadPath(app.state.read_context, app.state.tracker))
+            desk = Desk(app.state.read_context, app.state.doorkeeper, names)
+            mount_pages(app, ReadPath(app.state.read_context, app.state.tracker), desk)
             server = _Server(_server_config(app, settings))
 
             def end(_: asyncio.Task[None]) -> None:

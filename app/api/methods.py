@@ -57,6 +57,12 @@ ACCEPTED = (
     _accepted("POST", "/v1/channels/{}/test", 0),
     _accepted("POST", "/v1/episodes/{}/acknowledge", 0),
     _accepted("POST", "/v1/deliveries/{}/replay", 0),
+    # Forms of pages: the key is in a cookie, and the form was made for its holder.
+    _accepted("POST", "/login"),
+    _accepted("POST", "/logout"),
+    _accepted("POST", "/watchlists"),
+    _accepted("POST", "/watchlists/{}"),
+    _accepted("POST", "/wallet/{}/watch"),
 )
 
 

@@ -9,14 +9,18 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from app.api.addresses import to_checksum
 from app.api.schemas.account import AccountView
 from app.api.schemas.wallets import StatusCounts
+from app.watch.words import duration
 from app.web import format as shown
 from app.web.assets import Asset
 from app.web.gauge import gauge
 from app.web.page import time_left
 from app.web.perp_words import beyond_of, position_said
+from app.web.sparkline import sparkline
 from app.web.stress import band_after
+from app.web.watch_words import ENDINGS, SEVERITIES, STEPS, blind_of, delivery_band, route_words, rule_words
 from app.web.words import band_of, place_of
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -55,6 +59,11 @@ def make_environment(assets: Mapping[str, Asset]) -> Environment:
         is_zero=is_zero,
         time_left=_time_left,
         account_count=account_count,
+        duration=duration,
+        rule_words=rule_words,
+        route_words=route_words,
+        sparkline=sparkline,
+        checksum=to_checksum,
     )
     environment.globals.update(
         assets=assets,
@@ -63,6 +72,11 @@ def make_environment(assets: Mapping[str, Asset]) -> Environment:
         place=place_of,
         beyond=beyond_of,
         position_said=position_said,
+        severity_band=SEVERITIES.get,
+        ending_band=ENDINGS.get,
+        delivery_band=delivery_band,
+        steps=STEPS,
+        blind_of=blind_of,
     )
     return environment
 

@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from app.api.addresses import BadAddress, WalletReference, to_checksum
+from app.api.desk import Desk
 from app.api.problems import BAD_REQUEST, NOT_FOUND, ApiProblem, problem_of, problem_response
 from app.api.schemas.wallets import HistoryView, WalletView
 from app.domain.chain import Address
@@ -30,6 +31,7 @@ from app.web.page import WalletPage, chart_items
 from app.web.render import make_environment, utc
 from app.web.source import PageSource
 from app.web.stress import Stress, stresses_of
+from app.web.watch_routes import watch_routes
 
 RANKED = 8
 """Accounts offered on the front page as samples."""
@@ -41,17 +43,17 @@ T = TypeVar("T")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-def mount_pages(app: FastAPI, source: PageSource) -> None:
+def mount_pages(app: FastAPI, source: PageSource, desk: Desk | None = None) -> None:
     """Serve the pages on every path `app` has no route of its own for. Call it after the API's routes are in.
 
     The pages are an application of their own, so their designed errors and their headers touch nothing else.
     """
-    app.mount("/", make_pages(source))
+    app.mount("/", make_pages(source, desk))
 
 
-def make_pages(source: PageSource) -> Starlette:
-    """The pages as an ASGI application."""
-    pages = _Pages(source)
+def make_pages(source: PageSource, desk: Desk | None = None) -> Starlette:
+    """The pages as an ASGI application. Without a desk there are no pages of watchlists."""
+    pages = _Pages(source, has_watchlists=desk is not None)
     return Starlette(
         routes=[
             Route("/", pages.home),
@@ -63,6 +65,7 @@ def make_pages(source: PageSource) -> Starlette:
             Route("/wallet/{address}/history", pages.history),
             Route("/static/{digest}/{name}", pages.static),
             Route("/favicon.ico", pages.favicon),
+            *(() if desk is None else watch_routes(desk, pages.render)),
         ],
         middleware=[Middleware(PageHeaders)],
         exception_handlers=dict.fromkeys((HTTPException, ApiProblem, WaterlineError, Exception), pages.failed),
@@ -70,17 +73,18 @@ def make_pages(source: PageSource) -> Starlette:
 
 
 class _Pages:
-    def __init__(self, source: PageSource) -> None:
+    def __init__(self, source: PageSource, *, has_watchlists: bool) -> None:
         self._source = source
         self._assets = load_assets()
         self._environment = make_environment(self._assets)
+        self._environment.globals["has_watchlists"] = has_watchlists
 
     async def home(self, request: Request) -> Response:
         ranked, deployments = await asyncio.gather(
             _or_problem(self._source.load_riskiest(RANKED)), _or_problem(self._source.load_deployments())
         )
         followed = [] if isinstance(deployments, ApiProblem) else deployments.items
-        return self._page(
+        return self.render(
             "home.html",
             ranked=[] if isinstance(ranked, ApiProblem) else ranked.items,
             ranked_missing=_missing(ranked, "No account with debt is known yet."),
@@ -90,7 +94,7 @@ class _Pages:
         )
 
     async def market(self, request: Request) -> Response:
-        return self._page("market.html", market=await load_market(self._source))
+        return self.render("market.html", market=await load_market(self._source))
 
     async def search(self, request: Request) -> Response:
         query = request.query_params.get("q", "").strip()
@@ -105,7 +109,7 @@ class _Pages:
         return RedirectResponse(_wallet_url(found, {}), 303)
 
     async def accuracy(self, request: Request) -> Response:
-        return self._page("accuracy.html", view=await self._source.load_accuracy())
+        return self.render("accuracy.html", view=await self._source.load_accuracy())
 
     async def wallet(self, request: Request) -> Response:
         found = self._named(request)
@@ -114,7 +118,7 @@ class _Pages:
         chain_id, block_number = _asked(request)
         view = await self._source.load_wallet(found.address, chain_id, block_number)
         histories = await self._histories(found, view) if block_number is None else []
-        return self._page("wallet.html", charts=chart_items(histories), **await self._context(view, request))
+        return self.render("wallet.html", charts=chart_items(histories), **await self._context(view, request))
 
     async def live(self, request: Request) -> Response:
         found = self._named(request)
@@ -122,14 +126,14 @@ class _Pages:
             return found
         chain_id, block_number = _asked(request)
         view = await self._source.load_wallet(found.address, chain_id, block_number)
-        return self._page("_wallet.html", **await self._context(view, request))
+        return self.render("_wallet.html", **await self._context(view, request))
 
     async def history(self, request: Request) -> Response:
         found = self._named(request)
         if isinstance(found, Response):
             return found
         view = await self._source.load_wallet(found.address, _asked(request)[0], None)
-        return self._page("_history.html", charts=chart_items(await self._histories(found, view)))
+        return self.render("_history.html", charts=chart_items(await self._histories(found, view)))
 
     async def static(self, request: Request) -> Response:
         asset = self._assets.get(request.path_params["name"])
@@ -197,7 +201,8 @@ class _Pages:
             "as_of_time": None if time is None else utc(time),
         }
 
-    def _page(self, template: str, **context: object) -> HTMLResponse:
+    def render(self, template: str, **context: object) -> HTMLResponse:
+        """A template as an answer nobody keeps."""
         html = self._environment.get_template(template).render(context)
         return HTMLResponse(html.encode("utf-8", "replace"), headers={"Cache-Control": "no-store"})
 
@@ -214,7 +219,7 @@ class _Pages:
         misspelt: WrongChecksum | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        page = self._page("notice.html", code=status, title=title, lines=lines, query=query, misspelt=misspelt)
+        page = self.render("notice.html", code=status, title=title, lines=lines, query=query, misspelt=misspelt)
         page.status_code = status
         page.headers.update(headers or {})
         return page
