@@ -22,6 +22,7 @@ BENCHMARKS = {
     "chain_reads": "bars 2, 3, 4: bulk account reads",
     "storage_growth": "growth of the store a day, and what audits cost",
     "block_loop": "bar 1: every account of a market at a new block",
+    "alert_latency": "bar 16: block mined to the webhook's receipt, 10,000 wallets watched",
     "block_loop_all": "bar 1a: the same with every protocol on one chain",
 }
 """Module by name, the quick ones first, and what it measures."""
