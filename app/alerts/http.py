@@ -1,8 +1,9 @@
 """The HTTP client that goes to addresses other people gave: it reaches what it may and nothing else.
 
-A name is resolved once a connection. All its addresses must be public, the connection is made to one of those very
+A name is resolved once a request. All its addresses must be public, the connection is made to one of those very
 addresses, and the socket looks at its address once more. So a name that answers differently the second time gains
-nothing. No proxy, no redirect, no cookie, no body beyond a few kilobytes.
+nothing. No connection is used twice, because the far end may have closed it unheard, and the alert would be late. No
+proxy, no redirect, no cookie, no body beyond a few kilobytes.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Answer:
 
 
 class HttpClient:
-    """Posts to destinations; connections are kept for a while. Use as a context, in one event loop."""
+    """Posts to destinations. Use as a context, in one event loop."""
 
     def __init__(
         self,
@@ -132,6 +133,7 @@ class HttpClient:
                 resolver=_Resolver(self.lookup, guard),
                 socket_factory=_socket_factory(guard),
                 use_dns_cache=False,
+                force_close=True,
                 limit=_CONNECTIONS,
             )
             self._sessions[is_listed] = aiohttp.ClientSession(

@@ -56,8 +56,7 @@ class SmtpSender:
         self._public_url = public_url
 
     async def send(self, message: Outgoing) -> Outcome:
-        """Hand the mail over once. It is taken when the server takes it for anybody: those it took it for must not get it
-        again."""
+        """Hand the mail over once. It is taken when the server takes it for anybody: they must not get it again."""
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._hand_over(mail(message, self._account, self._public_url))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from app.alerts.destination import Policy
 from app.alerts.dispatch import Dispatcher
@@ -306,6 +306,28 @@ async def test_a_try_is_not_begun_on_the_last_of_a_lease(database: Database, mon
     assert await dispatcher(database, receiver, clock, at_once=1).deliver_due(NOW) == 2
     assert receiver.got == [first, second]
     assert given_back == [[second]], "claimed anew, with a whole lease"
+
+
+async def test_a_dispatcher_goes_on_when_the_database_drops_its_connections(
+    database: Database, database_url: str
+) -> None:
+    channel = await channel_of(database)
+    receiver, own = Receiver(), Database(database_url, role="dropped")
+
+    async def all_sent() -> bool:
+        return all(one.state == "delivered" for one in (await deliveries(database)).values())
+
+    async with running(dispatcher(own, receiver, first_pause_seconds=0.01)):
+        await put(database, message(channel))
+        await until(all_sent)
+        async with database.write() as session:
+            await session.connection.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dropped'")
+            )
+        await put(database, message(channel))
+        await until(all_sent)
+    await own.dispose()
+    assert len(receiver.got) == 2
 
 
 async def test_messages_of_an_episode_go_one_after_the_other(database: Database) -> None:
