@@ -18,6 +18,7 @@ BENCHMARKS = {
     "store_blocks": "bars 13 and 14: blocks of changes",
     "book": "bars 6, 6b, 7: a million accounts revalued",
     "api_wallet": "bar 15: the wallet answer over HTTP",
+    "watch": "bar w1: a watchlist of 100,000 wallets at a new block",
     "block_latency": "bar 10: block mined to rows visible",
     "chain_reads": "bars 2, 3, 4: bulk account reads",
     "storage_growth": "growth of the store a day, and what audits cost",

@@ -75,8 +75,6 @@ def joint_moves(
     markets: Mapping[str, Market],
     unit: ValueUnit,
     groups: AssetGroups,
-    *,
-    only: str | None = None,
 ) -> tuple[JointMove, ...] | None:
     """One for every group the account is in, and for all volatile assets together.
 
@@ -84,16 +82,32 @@ def joint_moves(
         factors: `priced.factors()` by name, made once for all accounts.
         assessment: what `priced` says of the account now.
         markets: of the deployment, by code; symbols are from there.
-        only: this group alone, if the account is in it.
 
     Returns:
         None without a verdict (no debt, unknown), and where it is not known what values are counted in.
     """
-    if assessment.status not in (RiskStatus.HEALTHY, RiskStatus.LIQUIDATABLE) or unit.currency in UNKNOWN_MEASURES:
-        return None
     prices = prices_of(assessment)
+    return joint_moves_at(priced, factors, snapshot, assessment.status, prices, markets, unit, groups)
+
+
+def joint_moves_at(
+    priced: PricedState,
+    factors: Mapping[str, Factor],
+    snapshot: AccountSnapshot,
+    status: RiskStatus,
+    prices: Mapping[str, int],
+    markets: Mapping[str, Market],
+    unit: ValueUnit,
+    groups: AssetGroups,
+    *,
+    only: str | None = None,
+) -> tuple[JointMove, ...] | None:
+    """`joint_moves` of an account whose verdict and prices are known without an assessment. `only`: this group alone,
+    if the account is in it."""
+    if status not in (RiskStatus.HEALTHY, RiskStatus.LIQUIDATABLE) or unit.currency in UNKNOWN_MEASURES:
+        return None
     held = {code: markets[code] for code in prices}
-    search = _Search(priced, factors, snapshot, prices, assessment.status is RiskStatus.LIQUIDATABLE)
+    search = _Search(priced, factors, snapshot, prices, status is RiskStatus.LIQUIDATABLE)
     known: dict[tuple[tuple[str, int], ...], tuple[Turn, ...]] = {}
     found = []
     for group, moved, measure_moves in _sets(held, unit, groups):

@@ -103,6 +103,4 @@ def shocked_prices(
 
 def with_prices(priced: PricedState, prices: Mapping[str, int]) -> PricedState:
     """The same state with other oracle prices for several markets."""
-    for market, price in prices.items():
-        priced = priced.with_price(market, price)
-    return priced
+    return priced.with_prices(prices)

@@ -14,7 +14,7 @@ from app.domain.legs import CONSTANT
 from app.domain.risk import Direction, Health, RiskStatus
 from app.domain.units import WAD
 from app.errors import Fatal, Refused
-from app.protocols.base import Adapter, DeploymentState, ProtocolKind
+from app.protocols.base import Adapter, DeploymentState, PricedState, ProtocolKind
 from app.protocols.calibration import choose_rules
 from app.protocols.registry import adapter_for, adapters
 from tests.protocols.conformance import Case, drive, everything_reverts
@@ -155,6 +155,23 @@ def test_the_two_ways_to_ask_for_health_agree(adapter: Adapter) -> None:
         assert health.notional_value == (None if full.margin is None else full.margin.notional_value)
         assert (full.health_factor_wad is None) == (full.status in (RiskStatus.NO_DEBT, RiskStatus.UNKNOWN))
     assert seen >= {RiskStatus.NO_DEBT, RiskStatus.HEALTHY, RiskStatus.LIQUIDATABLE}
+
+
+@every_adapter
+def test_prices_are_those_of_the_assessment_and_several_move_as_one_after_another(adapter: Adapter) -> None:
+    case, state = case_of(adapter), state_of(adapter)
+    priced = state.at(case.timestamp, case.block_number)
+    for account in case.accounts:
+        full, prices = priced.assess(account), priced.prices_of(account)
+        if full.status is RiskStatus.UNKNOWN:
+            continue
+        stated = {one.market: one.price for one in full.positions} | {one.market: one.mark_price for one in full.perps}
+        assert prices == {market: price for market, price in stated.items() if price}
+        moved = {market: price * (7 + place) // 8 for place, (market, price) in enumerate(prices.items())}
+        one_by_one: PricedState = priced
+        for market, price in moved.items():
+            one_by_one = one_by_one.with_price(market, price)
+        assert priced.with_prices(moved).assess(account) == one_by_one.assess(account)
 
 
 @every_adapter

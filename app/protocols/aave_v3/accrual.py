@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from app.domain.chain import ZERO_ADDRESS
+from app.domain.chain import ZERO_ADDRESS, Address
 from app.protocols.aave_v3.interest import project_debt, project_income
 from app.protocols.aave_v3.raw import NO_EMODE, Configuration, EMode, Price, Raw
 from app.protocols.aave_v3.rules import Rules
@@ -119,15 +120,17 @@ class Accrued:
         price, price_market = self._price(code, emode, mode, in_emode=in_emode)
         return Terms(price, price_market, threshold, ltv, in_emode)
 
-    def with_price(self, market: str, price: int) -> Accrued:
-        """The same with another oracle price for one market."""
-        prices = {**self.raw.prices, market: Price(price, self.raw.prices[market].updated_at)}
-        asset = self.raw.by_code[market].asset
-        emode_prices = {
-            number: price if self.raw.emodes[number].price_source == asset else value
-            for number, value in self.raw.emode_prices.items()
-        }
-        other = Accrued(replace(self.raw, prices=prices, emode_prices=emode_prices), self.rules, self.timestamp)
+    def with_prices(self, moved: Mapping[str, int]) -> Accrued:
+        """The same with other oracle prices for some markets."""
+        raw = self.raw
+        prices = {**raw.prices, **{code: Price(price, raw.prices[code].updated_at) for code, price in moved.items()}}
+        emode_prices = raw.emode_prices
+        if emode_prices:
+            by_asset: dict[Address | None, int | None] = {raw.by_code[one].asset: moved[one] for one in moved}
+            emode_prices = {
+                number: by_asset.get(raw.emodes[number].price_source, value) for number, value in emode_prices.items()
+            }
+        other = Accrued(self.raw.repriced(prices, emode_prices), self.rules, self.timestamp)
         other._indices = self._indices
         return other
 

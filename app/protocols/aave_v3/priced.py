@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from app.domain.account import AccountSnapshot
 from app.domain.legs import Factor, Leg
 from app.domain.market import MarketQuote
@@ -103,7 +105,15 @@ class AavePrices(PricedState):
         return restore(self._accrued, snapshot, target_health_wad)
 
     def with_price(self, market: str, price: int) -> AavePrices:
-        return AavePrices(self._accrued.with_price(market, price), self._confirmation)
+        return self.with_prices({market: price})
+
+    def with_prices(self, prices: Mapping[str, int]) -> AavePrices:
+        return AavePrices(self._accrued.with_prices(prices), self._confirmation)
+
+    def prices_of(self, snapshot: AccountSnapshot) -> dict[str, int]:
+        rows = self._accrued.rows(snapshot.params[0])
+        known = {position.market: rows[position.market] for position in snapshot.positions}
+        return {market: row[2] for market, row in known.items() if row is not None and row[2]}
 
     @property
     def truncates_threshold(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 
@@ -154,3 +154,10 @@ class Raw:
     def configurations(self) -> Mapping[str, Configuration | None]:
         """Decoded configuration words by market code."""
         return {r.code: None if r.word is None else Configuration.from_word(r.word) for r in self.reserves}
+
+    def repriced(self, prices: Mapping[str, Price], emode_prices: Mapping[int, int | None]) -> Raw:
+        """The same with other prices. What is derived from the reserves alone is not derived again: what-if asks for
+        thousands of these."""
+        other = replace(self, prices=prices, emode_prices=emode_prices)
+        other.__dict__.update(by_code=self.by_code, configurations=self.configurations)
+        return other

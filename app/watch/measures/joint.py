@@ -11,7 +11,7 @@ from functools import partial
 
 from app.book.price_history import PriceHistory, load_price_history
 from app.domain.account import AccountKey, AccountSnapshot
-from app.domain.risk import RiskAssessment, RiskStatus
+from app.domain.risk import Health, RiskAssessment, RiskStatus
 from app.domain.units import WAD
 from app.domain.watch import Rule
 from app.store.engine import Database
@@ -19,12 +19,12 @@ from app.valuation.assess import StateAt
 from app.valuation.book import Ledger, Shock
 from app.valuation.groups import OTHER, STABLE, VOLATILE, AssetGroups
 from app.valuation.market_risk.market import has_token_measure
-from app.valuation.moves import GRID, HIGHEST, LOWEST, JointMove, Turn, joint_moves
+from app.valuation.moves import GRID, HIGHEST, LOWEST, JointMove, Turn, joint_moves_at
 from app.valuation.shocks import UNKNOWN_MEASURES, scaled
 from app.valuation.volatility import GRID_SECONDS, DailySigma, basket_sigma, daily_sigma, distance_in_sigmas, on_grid
 from app.watch.measures.accounts import Exact, Picked, measure_each, unknown_because
 from app.watch.measures.asked import BEYOND, Facts, Inputs
-from app.watch.measures.distance import MOST_EXACT, at_once, health_of
+from app.watch.measures.distance import MOST_EXACT, at_once
 from app.watch.measures.facts import health_facts
 from app.watch.measures.members import Members
 from app.watch.measures.moment import Moment
@@ -174,9 +174,9 @@ def _counts_in(ledger: Ledger, group: str, groups: AssetGroups) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a joint move does to an account: its assessment, and the nearest turn for the worse."""
+    """What a joint move does to an account: the nearest turn for the worse."""
 
-    risk: RiskAssessment
+    health: Health
     move: JointMove | None
     """None: the account has nothing of the group."""
     turn: Turn | None
@@ -188,16 +188,25 @@ def _search(moment: Moment, group: str | None, state: StateAt, snapshot: Account
         return known
     if group in (None, OTHER):
         return unknown_because("no_group", "assets of no group do not move together")
-    unit, risk = state.state.value_unit(snapshot.key.unit), state.priced.assess(snapshot)
-    if risk.status is RiskStatus.UNKNOWN:
+    health = state.priced.health(snapshot)
+    if health.status is RiskStatus.UNKNOWN:
         return None
-    factors, markets = moment.factors(state), state.market_by_code
-    moves = joint_moves(state.priced, factors, snapshot, risk, markets, unit, moment.groups, only=group)
+    moves = joint_moves_at(
+        state.priced,
+        moment.factors(state),
+        snapshot,
+        health.status,
+        state.priced.prices_of(snapshot),
+        state.market_by_code,
+        state.state.value_unit(snapshot.key.unit),
+        moment.groups,
+        only=group,
+    )
     if moves is None:
         return unknown_because("measure_unknown", "nobody knows what the account's values are counted in")
     move = next(iter(moves), None)
     turns = () if move is None else move.turns
-    return _Found(risk, move, next((turn for turn in turns if turn.turns_to is RiskStatus.LIQUIDATABLE), None))
+    return _Found(health, move, next((turn for turn in turns if turn.turns_to is RiskStatus.LIQUIDATABLE), None))
 
 
 def _distance(moment: Moment, group: str | None, state: StateAt, snapshot: AccountSnapshot) -> Exact | None:
@@ -219,8 +228,8 @@ def _sigmas(
     if not isinstance(found, _Found):
         return found
     sigma = None
-    if found.move is not None and not found.move.measure_moves:
-        weights = _weights(found.risk, found.move.markets)
+    if found.move is not None and found.turn is not None and not found.move.measure_moves:
+        weights = _weights(state.priced.assess(snapshot), found.move.markets)
         sigma = basket_sigma(histories[state.deployment.id], weights, state.block.timestamp)
     inputs = Inputs(partial(_facts, found, group, sigma, state, snapshot))
     if found.turn is None:
@@ -241,7 +250,7 @@ def _weights(risk: RiskAssessment, markets: Iterable[str]) -> dict[str, float]:
 def _facts(
     found: _Found, group: str | None, sigma: DailySigma | None, state: StateAt, snapshot: AccountSnapshot
 ) -> Facts:
-    facts = health_facts(health_of(found.risk), state, snapshot)
+    facts = health_facts(found.health, state, snapshot)
     facts |= {"group": group}
     if found.turn is not None:
         facts["move_wad"] = found.turn.distance_wad
