@@ -187,11 +187,11 @@ def _of_list(rule: Rule, watchlist: int) -> Rule:
 
 
 @contextmanager
-def processes(environ: dict[str, str], *commands: Sequence[str]) -> Iterator[None]:
+def processes(environ: dict[str, str], *commands: Sequence[str]) -> Iterator[list[subprocess.Popen[bytes]]]:
     """The product's processes, ended with the block."""
     children = [subprocess.Popen((sys.executable, "-m", "app", *command), env=environ) for command in commands]
     try:
-        yield
+        yield children
         assert all(child.poll() is None for child in children), "a process has ended"
     finally:
         for child in children:
@@ -282,8 +282,9 @@ def _measure(
         **{f"RPC_URL_{world.chain_id}": world.rpc_url, f"WS_URL_{world.chain_id}": world.ws_url},
     )
     found, chain = Found(), str(world.chain_id)
-    with processes(environ, ("index", "--chain", chain, "--no-progress"), ("monitor", "--chain", chain)):
-        _catch_up(world, url, len(wallets))
+    following = ("index", "--chain", chain, "--no-progress"), ("monitor", "--chain", chain)
+    with processes(environ, *following) as children:
+        _catch_up(world, url, len(wallets), children)
         asyncio.run(set_up(url, key, wallets, crossing, f"http://127.0.0.1:{receiver.server_port}/"))
         _let_first_ones_pass(world, url)
         with (
@@ -303,12 +304,13 @@ def _measure(
     return found
 
 
-def _catch_up(world: World, url: str, accounts: int) -> None:
+def _catch_up(world: World, url: str, accounts: int, children: Sequence[subprocess.Popen[bytes]]) -> None:
     """Wait until every watched account is read and on the board."""
     query = b"SELECT count(DISTINCT account_id) FROM positions"
     deadline = time.monotonic() + _READ_SECONDS
     with psycopg.connect(url, autocommit=True) as connection:
         while time.monotonic() < deadline:
+            assert all(child.poll() is None for child in children), "a process has ended"
             world.mine()
             time.sleep(1)
             row = connection.execute(query).fetchone()
