@@ -81,7 +81,7 @@ class Desk:
         async with self._context.database.read() as session:
             lists = [watchlists.watchlist_view(one) for one in await load_lists(session, _LISTS_SHOWN)]
             chains, evaluated = await self._chains(session)
-        return ListsGlance(lists, chains, evaluated)
+        return ListsGlance(lists, chains, evaluated, self._context.clock())
 
     async def load_list(self, watchlist_id: int) -> WatchlistView:
         """One list, without its parts."""

@@ -67,6 +67,7 @@ class ListsGlance:
     chains: list[AsOf]
     evaluated_at: dict[int, int | None]
     """By chain: None where the rules are evaluated at the newest block, else when they last were; 0: never."""
+    now: int
 
 
 @dataclass(frozen=True, slots=True)

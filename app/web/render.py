@@ -20,7 +20,16 @@ from app.web.page import time_left
 from app.web.perp_words import beyond_of, position_said
 from app.web.sparkline import sparkline
 from app.web.stress import band_after
-from app.web.watch_words import ENDINGS, SEVERITIES, STEPS, blind_of, delivery_band, route_words, rule_words
+from app.web.watch_words import (
+    CANNOT_BE_SAID,
+    ENDINGS,
+    SEVERITIES,
+    STEPS,
+    blind_of,
+    delivery_band,
+    route_words,
+    rule_words,
+)
 from app.web.words import band_of, place_of
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -77,6 +86,7 @@ def make_environment(assets: Mapping[str, Asset]) -> Environment:
         delivery_band=delivery_band,
         steps=STEPS,
         blind_of=blind_of,
+        cannot_be_said=CANNOT_BE_SAID,
     )
     return environment
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.api.desk_views import Glance
+from app.api.desk_views import Glance, ListsGlance
 from app.api.schemas.alerts import DeliveryView, RouteView
 from app.api.schemas.watchlists import RuleView
 from app.domain.rules import parse_level
@@ -17,6 +17,7 @@ from app.web.words import Band
 EVALUATED_WITHIN_SECONDS = 60
 """Rules that have not been evaluated at the newest block for longer are said to be behind."""
 
+CANNOT_BE_SAID = Band("unknown", "Cannot be said")
 SEVERITIES: Mapping[str | None, Band] = {
     "critical": Band("liquidatable", "Critical"),
     "warning": Band("brink", "Warning"),
@@ -69,7 +70,7 @@ def opening_of(glance: Glance) -> Opening:
         return Opening(SEVERITIES[worst.view.severity], far, f"{worst.who}: {worst.finding}")
     blind = blind_of(glance)
     if blind:
-        return Opening(Band("unknown", "Cannot be said"), "Cannot be said", "; ".join(blind))
+        return Opening(CANNOT_BE_SAID, "Cannot be said", "; ".join(blind))
     if not glance.rules:
         return Opening(Band("no_debt", "Not watching"), "No rule yet", "nothing is looked for before there is one")
     if not glance.watchlist.members:
@@ -82,7 +83,7 @@ def opening_of(glance: Glance) -> Opening:
     )
 
 
-def blind_of(glance: Glance) -> list[str]:
+def blind_of(glance: Glance | ListsGlance) -> list[str]:
     """Why what is shown may not be the truth, chain by chain."""
     found = [f"{chain.chain}: {chain.stale_reason or 'stale'}" for chain in glance.chains if chain.stale]
     for chain in glance.chains:

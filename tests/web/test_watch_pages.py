@@ -284,6 +284,9 @@ async def test_what_cannot_be_seen_is_never_called_calm(world: Watching) -> None
     assert page.one("span", klass="far").text == "Cannot be said"
     assert page.one(id="watch-live").has_class("stale")
     assert "Blind." in page.text
+    lists = await shown(world, "/watchlists")
+    assert "Cannot be said" in lists.text
+    assert "Nothing open" not in lists.text
     await world.find(list_id, severity=Severity.WARNING)
     assert (await shown(world, path)).one("span", klass="far").text == "1 open episode"
 
