@@ -44,7 +44,8 @@ def add(
     """Set a channel up.
 
     webhook: url, perhaps secret (whsec_…; one is made and shown once). slack: url. telegram: chat_id, token, perhaps
-    api_url. smtp: host, sender, recipients, perhaps port, tls (starttls, tls), username, password. stdout: nothing.
+    api_url. smtp: host, sender, recipients, perhaps port, tls (starttls, tls), username, password. stdout: perhaps
+    format (json, text).
     """
     given: dict[str, object] = dict(map(_setting, set_ or []))
     if secret_from_env is not None:

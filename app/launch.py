@@ -18,7 +18,7 @@ from typing import TypeVar
 import aiohttp
 from rich.console import Console
 
-from app import wiring
+from app import demo_watch, wiring
 from app.alerts.vault import keep_key
 from app.errors import Refused, Retryable, WaterlineError
 from app.following import verify_chain
@@ -116,7 +116,10 @@ async def demo(settings: Settings, console: Console) -> int:
                 followed_file.touch()
                 await _until_file(guide_file)
                 await _until_answer(f"{base_url}/ready")
-            _print_guide(console, settings, json.loads(guide_file.read_text()))
+            guide = json.loads(guide_file.read_text())
+            wallets = [(entry["wallet"], entry["why"]) for entry in guide]
+            key = await demo_watch.watch(settings.model_copy(update={"database_url": postgres}), wallets)
+            _print_guide(console, settings, guide, key)
 
         with contextlib.ExitStack() as resources:
             async with Supervisor() as children:
@@ -242,7 +245,7 @@ async def _until_answer(url: str, containing: str = "") -> None:
             await asyncio.sleep(0.2)
 
 
-def _print_guide(console: Console, settings: Settings, guide: list[dict[str, str]]) -> None:
+def _print_guide(console: Console, settings: Settings, guide: list[dict[str, str]], key: str) -> None:
     base = f"http://{settings.host}:{settings.port}"
     console.print(f"\n[bold]Waterline[/] is at {base}/", highlight=False)
     console.print(f"  API  {base}/v1/status    contract {base}/openapi.json", highlight=False)
@@ -250,4 +253,6 @@ def _print_guide(console: Console, settings: Settings, guide: list[dict[str, str
     console.print("Wallets worth looking at:", highlight=False)
     for entry in guide:
         console.print(f"  {base}/wallet/{entry['wallet']}\n      {entry['why']}", highlight=False)
+    console.print(f"\nThey are on a watchlist; critical alerts appear here: {base}/watchlists", highlight=False)
+    console.print(f"  log in, or ask the API, with the key {key}", highlight=False, soft_wrap=True)
     console.print("\nPrices move, users act, a liquidator works. Ctrl-C ends everything and keeps nothing.\n")

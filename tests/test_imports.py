@@ -48,7 +48,18 @@ FOREIGN: dict[str, set[str]] = {
     "supervisor": set(),
 }
 
-COMMANDS = {"cli", "channel_cli", "key_cli", "watchlist_cli", "delivery", "lists", "list_rules", "upkeep", "watching"}
+COMMANDS = {
+    "cli",
+    "demo_watch",
+    "channel_cli",
+    "key_cli",
+    "watchlist_cli",
+    "delivery",
+    "lists",
+    "list_rules",
+    "upkeep",
+    "watching",
+}
 FREE = COMMANDS | {"terminal", "launch", "wiring", "following", "__main__"}
 
 

@@ -55,7 +55,8 @@ def make_channel(
     Args:
         given: webhook: `url`, perhaps `secret` (one is made without); slack: `url`; telegram: `chat_id`, `token`,
             perhaps `api_url`; smtp: `host`, `port`, `tls`, `sender`, `recipients`, perhaps `username` and `password`;
-            stdout: nothing. In place of what is secret of it: `secret_from_env`, the name of a variable that holds it.
+            stdout: perhaps `format` (json, text). In place of what is secret of it: `secret_from_env`, the name of a
+            variable that holds it.
         environment: the variables there are, by name.
 
     Raises:
@@ -199,7 +200,10 @@ def _mail_address(given: object, name: str) -> str:
 
 
 def _stdout(given: Mapping[str, object], policy: Policy) -> _Parts:
-    return _Parts({}, {})
+    format = given.get("format", "json")
+    if format not in ("json", "text"):
+        raise Refused("format: json or text")
+    return _Parts({"format": format}, {})
 
 
 _FORMS: Mapping[str, Callable[[Mapping[str, object], Policy], _Parts]] = {
@@ -214,5 +218,5 @@ _KNOWN: Mapping[str, frozenset[str]] = {
     "slack": frozenset({"url"}),
     "telegram": frozenset({"chat_id", "token", "api_url"}),
     "smtp": frozenset({"host", "port", "tls", "sender", "recipients", "username", "password"}),
-    "stdout": frozenset(),
+    "stdout": frozenset({"format"}),
 }

@@ -122,7 +122,7 @@ def _smtp(settings: Mapping[str, object], secret: Secret, context: SenderContext
 
 
 def _stdout(settings: Mapping[str, object], secret: Secret, context: SenderContext) -> Sender:
-    return StdoutSender()
+    return StdoutSender(is_text=settings.get("format") == "text", public_url=context.public_url)
 
 
 _SENDERS: Mapping[str, Callable[[Mapping[str, object], Secret, SenderContext], Sender]] = {

@@ -137,6 +137,7 @@ def test_a_secret_may_stay_in_the_environment() -> None:
         ("smtp", {**MAIL, "recipients": ["a@b.example"] * 21}, "recipients"),
         ("smtp", {**MAIL, "password": MARKER}, "username"),
         ("stdout", {"url": URL}, "no url"),
+        ("stdout", {"format": "xml"}, "format: json or text"),
         ("stdout", {"secret_from_env": "CHANNEL_SECRET_A"}, "secret_from_env"),
         ("slack", {"secret_from_env": "DATABASE_URL"}, "CHANNEL_SECRET_"),
         ("slack", {"secret_from_env": "CHANNEL_SECRET_B"}, "CHANNEL_SECRET_B is not set"),

@@ -128,6 +128,14 @@ async def test_standard_output_has_one_json_object_a_line() -> None:
     assert not (await sender.send(MESSAGE)).is_taken
 
 
+async def test_standard_output_gets_a_sentence_where_people_read_it() -> None:
+    stream = io.StringIO()
+    assert (await StdoutSender(stream, is_text=True).send(MESSAGE)).is_taken
+    said = stream.getvalue().splitlines()
+    assert said[0].startswith("CRITICAL treasury / health")
+    assert BODY["data"]["text"] in said
+
+
 @dataclass
 class MailServer:
     """What a mail server was told."""
