@@ -11,6 +11,7 @@ from app.chain.faults import (
     BlockGone,
     Malformed,
     MethodMissing,
+    NodeError,
     NotThereYet,
     ParamsRefused,
     Unauthorised,
@@ -240,7 +241,9 @@ class ChainReader:
                     try:
                         await run(by_hash)
                         return False
-                    except ParamsRefused:
+                    except ParamsRefused as refusal:
+                        if self.proven_by_hash:  # not for this are all later reads pinned by less
+                            raise NodeError(f"refused a form of request it has answered before: {refusal}") from None
                         await run(by_number)
                         self._pins_by_hash = False  # EIP-1898 is not known here, and that worked
                         return True

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.chain.faults import BlockGone, Malformed, NotThereYet, OutOfGas, Pruned, Transport, WrongChain
+from app.chain.faults import BlockGone, Malformed, NodeError, NotThereYet, OutOfGas, Pruned, Transport, WrongChain
 from app.chain.reader import ChainReader
 from app.domain.chain import Address, CallResult, ContractCall, Hash32, ReadPlan, Returned, Reverted
 from app.domain.specs import chain_spec
@@ -112,6 +112,16 @@ async def test_a_node_without_block_hash_parameters_is_read_by_number_and_checke
     calls = node.count("eth_call")
     await reader.read(one_round("a"), node.head)
     assert node.count("eth_call") == calls + 1, "the refused form is not tried again"
+
+
+async def test_one_refusal_does_not_make_a_node_that_knows_block_hashes_be_read_by_number(node: FakeNode) -> None:
+    reader = node.reader()
+    await reader.read(one_round("a"), node.head)
+    node.fail("eth_call", NodeSays(-32602, "invalid argument 1: json: cannot unmarshal object"))
+    with pytest.raises(NodeError, match="answered before"):
+        await reader.read(one_round("a"), node.head)
+    assert await reader.read(one_round("a"), node.head) == [Returned(b"re: a")]
+    assert isinstance(node.requests[-1][1][1], dict), "pinned by hash"
 
 
 async def test_reading_by_number_notices_a_reorg_in_the_middle(node: FakeNode) -> None:

@@ -28,6 +28,12 @@ class SimulatedChain(ModelChain):
         super().__init__(seed, wallets=6, quiet=seed % 2 == 0)
         self._pools = Random(f"{seed} pools")
 
+    def grow_old(self, blocks: int) -> None:
+        """Have a past: in each of so many blocks a wallet takes a position that no later log may ever name."""
+        for number in range(blocks):
+            market = next(iter(self.head.state.markets))
+            self.mine(change=lambda draft, n=number, m=market: draft.hold(address(f"sleeper {n}"), m, 10**6 + n, n))
+
     def list_markets(self) -> None:
         """On two chains of three, let several markets emit from the first block on."""
         if self.seed % 3:

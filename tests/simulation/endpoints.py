@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 from app.chain.endpoints import ChainEndpoint, EndpointUrls
@@ -16,12 +16,13 @@ from app.chain.reader import Header
 from app.chain.rpc import RetryPolicy
 from app.domain.specs import ChainSpec
 from app.errors import WaterlineError
-from app.store.blocks import load_head
-from app.store.engine import Database
 from tests.fakes.protocol import POOL
 from tests.simulation.chain import SimulatedChain
 from tests.simulation.clock import Steps
 from tests.simulation.node import SimulatedNode
+from tests.simulation.store import Place
+
+T = TypeVar("T")
 
 _POLL_SECONDS = 0.3
 _HASTY = RetryPolicy(attempts=2, first_pause_seconds=0, longest_pause_seconds=0, sits_out_quotas=False)
@@ -30,13 +31,13 @@ _HASTY = RetryPolicy(attempts=2, first_pause_seconds=0, longest_pause_seconds=0,
 class SimulatedEndpoints:
     """Several nodes of one chain, each with faults of its own, read as one."""
 
-    def __init__(self, model: SimulatedChain, steps: Steps, database: Database, count: int) -> None:
+    def __init__(self, model: SimulatedChain, steps: Steps, place: Place, count: int) -> None:
         names = [f"endpoint {number}" for number in range(1, count + 1)]
         self._nodes = [SimulatedNode(model, steps, name=name) for name in names]
         for node in self._nodes:
             node.is_pooled = True
         self._steps = steps
-        self._database = database
+        self._place = place
         self._pool: ReaderPool | None = None
         self._troubled = False
 
@@ -81,15 +82,14 @@ class SimulatedEndpoints:
         of the database comes must change nothing."""
         assert self._pool is not None
         pool = self._pool
-        async with self._database.read() as session:
-            stored = await load_head(session, pool.chain_id)
-        merger = _Merger(pool, _POLL_SECONDS, stored.ref.number if stored is not None else -1, {})
+        ((floor,),) = self._place.rows("SELECT coalesce(max(number), -1) FROM blocks")
+        merger = _Merger(pool, _POLL_SECONDS, floor, {})
         while True:
             for endpoint, node in zip(pool.endpoints, self._nodes, strict=True):
-                await self._ask(pool, merger, endpoint, node)
+                self._ask(pool, merger, endpoint, node)
             merger._mark_lagging()
             due = merger._merge.due(self._steps.now())
-            if due is not None and await merger._is_plausible(*due):
+            if due is not None and at_once(merger._is_plausible(*due)):
                 merger._merge.follow(due[1])
                 merger._mark_lagging()
                 yield due[1]
@@ -100,11 +100,11 @@ class SimulatedEndpoints:
             self._steps.count("head")
             self._steps.pass_seconds(_POLL_SECONDS)
 
-    async def _ask(self, pool: ReaderPool, merger: _Merger, endpoint: ChainEndpoint, node: SimulatedNode) -> None:
+    def _ask(self, pool: ReaderPool, merger: _Merger, endpoint: ChainEndpoint, node: SimulatedNode) -> None:
         if endpoint.rest_seconds():
             merger._merge.withdraw(endpoint.number)
             return
-        if not endpoint.is_worth_following() and await pool.check(endpoint) is not None:
+        if not endpoint.is_worth_following() and at_once(pool.check(endpoint)) is not None:
             merger._merge.withdraw(endpoint.number)
             return
         try:
@@ -115,6 +115,17 @@ class SimulatedEndpoints:
             return
         endpoint.showed(head)
         merger._merge.show(endpoint.number, head)
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives, with nobody else having a turn meanwhile. It may wait for nothing but its turn."""
+    while True:
+        try:
+            waits_for = work.send(None)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        assert waits_for is None, f"{work} waits for {waits_for}"
 
 
 class _AsyncioWithoutWaiting(SimpleNamespace):

@@ -34,6 +34,7 @@ class SimulatedNode(FakeNode):
         """Whether a pool of endpoints stands before it."""
         self.keeps_states: int | None = None
         """It answers calls at so many of the newest blocks only."""
+        self._is_asked_by_number = False
         self._random = Random(f"{model.seed} {name}")
         super().__init__(CHAIN_ID, [], {})
         self._look(model.canonical)
@@ -51,7 +52,8 @@ class SimulatedNode(FakeNode):
         if self.troubled:
             draw = self._random.choice
             self.widest_range = draw((None, None, 1, 2, 5))
-            self.gas_limit = draw((None, None, 4_000_000, 6_000_000, 30_000_000))
+            least = 2_000_000 if self.is_pooled else 4_000_000  # many chunks a read, for more failures between two
+            self.gas_limit = draw((None, least, least, 6_000_000, 30_000_000))
             gas = draw((30_000, 150_000, 400_000))
             self.gas_of = lambda _: gas
             self.knows_block_hash_parameter = draw((True, True, True, False))
@@ -95,6 +97,8 @@ class SimulatedNode(FakeNode):
         self._steps.count("request")
         self._look(self.model.canonical)
         self.requests.clear()
+        if b"eth_call" in body:
+            self._is_asked_by_number = b"blockHash" not in body
         if not self.troubled:
             return await super().post(body)
         random = self._random
@@ -102,9 +106,9 @@ class SimulatedNode(FakeNode):
         if dice < 0.03:
             method = next(name for name in _METHODS if name.encode() in body)
             self.faults.append((method, draw_fault(method, random, pooled=self.is_pooled)))
-        elif dice < 0.065 and _is_proven(body):
+        elif dice < 0.065 and self._is_proven(body):
             self._look(self.model.stale(random))  # another backend behind the same address
-        elif dice < 0.08 and _is_proven(body):
+        elif dice < 0.08 and self._is_proven(body):
             self._look(self.model.canonical[: -random.randrange(1, 4)] or self.model.canonical)
         elif dice < 0.09:
             self._move()
@@ -120,6 +124,13 @@ class SimulatedNode(FakeNode):
         elif dice > 0.97:
             await asyncio.sleep(0)
         return reply
+
+    def _is_proven(self, body: bytes) -> bool:
+        """Whether a backend on another branch gives itself away. State and logs asked for by number it gives of its
+        own branch, and nothing in them says so; the header that is to confirm them may come from another backend. An
+        address with such backends and without EIP-1898 cannot be followed."""
+        by_number = self._is_asked_by_number and b"eth_getBlockByNumber" in body
+        return b"blockHash" in body or (b"eth_getBlock" in body and not by_number)
 
     def _state_at(self, at: Any) -> FakeBlock:
         block = super()._state_at(at)
@@ -153,12 +164,6 @@ class SimulatedNode(FakeNode):
             bloom = make_bloom(item for log in block.logs for item in (log.address, *log.topics))
             made = self._made[block.ref.hash] = FakeBlock(block.ref, block.logs, answers, bloom)
         return made
-
-
-def _is_proven(body: bytes) -> bool:
-    """Whether a backend on another branch gives itself away. State and logs asked for by number it gives of its own
-    branch, and nothing in them says so: an address with such backends and without EIP-1898 cannot be followed."""
-    return b"blockHash" in body or b"eth_getBlock" in body
 
 
 _METHODS = (

@@ -87,9 +87,7 @@ class _Seed:
     def _make_node(self) -> SimulatedNode | SimulatedEndpoints:
         if self._kind is Kind.PLAIN:
             return SimulatedNode(self._chain, self.steps)
-        return SimulatedEndpoints(
-            self._chain, self.steps, self._troubled.database, 1 if self._kind is Kind.ALONE else 2
-        )
+        return SimulatedEndpoints(self._chain, self.steps, self._troubled, 1 if self._kind is Kind.ALONE else 2)
 
     async def run(self, broken: Broken) -> Told:
         self._troubled.clear()
@@ -97,7 +95,7 @@ class _Seed:
         self._troubled.living.trouble = self._trouble
         with broken():
             if self._kind is Kind.COLD:
-                self._chain.mine(_OLD_BLOCKS)
+                self._chain.grow_old(_OLD_BLOCKS)
             else:
                 await self._follow(None)  # genesis, so that both runs begin with the same block
             self._chain.list_markets()
