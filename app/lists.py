@@ -16,11 +16,11 @@ from rich.table import Table
 
 from app.api.alert_routes import route_view
 from app.api.member_forms import CSV_HEADER, ReadMembers, csv_lines, member_view, read_csv, read_members
+from app.api.names import NameResolver
 from app.api.rule_forms import rule_view
 from app.api.schemas.watchlists import MemberIn, WatchlistIn
 from app.delivery import opened
 from app.errors import Refused
-from app.following import ens_names
 from app.settings import Settings
 from app.store.change_log import CLI, Changing, changing
 from app.store.channels import load_channels, load_list_routes
@@ -123,7 +123,7 @@ async def add_wallets(
         for number, address in enumerate(addresses, 1):
             yield number, checked(MemberIn, address=address, **given)
 
-    async with ens_names(settings) as resolver:
+    async with _names(settings) as resolver:
         read = await read_members(lines(), resolver)
     if read.faults:
         raise Refused("\n".join(f"{addresses[fault.line - 1][:60]!r}: {fault.fault}" for fault in read.faults))
@@ -146,7 +146,7 @@ async def remove_wallets(
 
 async def import_csv(settings: Settings, name: str, file: Path, console: Console, *, partial: bool) -> int:
     """Put the wallets of a file on a list; 1 when lines were left out."""
-    async with ens_names(settings) as resolver:
+    async with _names(settings) as resolver:
         read = await read_members(read_csv(_chunks(file)), resolver)
     for fault in read.faults:
         console.print(f"line {fault.line}: {fault.fault}", highlight=False, markup=False, soft_wrap=True)
@@ -215,6 +215,18 @@ async def named_list(session: ReadSession, name: str) -> StoredList:
         there = ", ".join(one.name for one in await load_lists(session, _SHOWN_MEMBERS)) or "none yet"
         raise Refused(f"there is no watchlist {name!r}; there are: {there}")
     return found
+
+
+@asynccontextmanager
+async def _names(settings: Settings) -> AsyncIterator[NameResolver | None]:
+    """What names are resolved with. Where they are not, nothing that speaks with nodes is imported: that takes long."""
+    if settings.ens_chain not in settings.chains:
+        yield None
+        return
+    from app.following import ens_names
+
+    async with ens_names(settings) as resolver:
+        yield resolver
 
 
 async def _store_members(settings: Settings, name: str, read: ReadMembers, action: str, console: Console) -> None:
