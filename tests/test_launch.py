@@ -14,7 +14,7 @@ from rich.console import Console
 
 from app import launch
 from app.errors import Refused
-from app.launch import _demo_environment, _part, _remove_left_behind, _verify_chains
+from app.launch import _demo_environment, _kept_key, _part, _remove_left_behind, _verify_chains
 from app.settings import ChainSettings, load_settings
 
 
@@ -68,3 +68,12 @@ async def test_a_chain_that_cannot_be_followed_is_told_and_the_others_start(monk
     refusing = {1, 10}
     with pytest.raises(Refused, match=r"RPC_URL_1: .*RPC_URL_10: "):
         await _verify_chains(settings, console)
+
+
+def test_an_embedded_database_has_a_key_of_its_own_unless_one_is_set(tmp_path: Path) -> None:
+    made = _kept_key(load_settings({}), tmp_path)
+    assert load_settings(made).secrets_keys
+    assert _kept_key(load_settings({}), tmp_path) == made
+    assert _kept_key(load_settings({"DATABASE_URL": "postgresql://host/name"}), tmp_path / "other") == {}
+    assert _kept_key(load_settings(made), tmp_path / "other") == {}
+    assert not (tmp_path / "other").exists()
