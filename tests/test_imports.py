@@ -43,7 +43,7 @@ FOREIGN: dict[str, set[str]] = {
     "watch": {"eth_utils"},
     "monitor": {"prometheus_client"},
     "api": {"fastapi", "starlette", "pydantic", "orjson", "prometheus_client", "eth_utils"},
-    "web": {"fastapi", "starlette", "jinja2", "markupsafe", "eth_utils"},
+    "web": {"fastapi", "starlette", "pydantic", "jinja2", "markupsafe", "eth_utils"},
     "settings": {"pydantic", "dotenv"},
     "supervisor": set(),
 }
