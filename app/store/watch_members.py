@@ -24,7 +24,6 @@ MOST_MEMBERS = 250_000
 _AT_ONCE = 10_000
 
 _LIST = bindparam("watchlist_id", type_=BigInteger)
-_ID = bindparam("member_id", type_=BigInteger)
 _CHAIN = bindparam("chain_id", type_=BigInteger)
 _WALLET = bindparam("wallet", type_=LargeBinary)
 _SENT: dict[str, TypeEngine[Any]] = {
@@ -65,13 +64,9 @@ _PAGE = Query(
     .order_by(watchlist_members.c.id)
     .limit(bindparam("most", type_=Integer))
 )
-_OF_WALLET = Query(
-    select(watchlist_members).where(watchlist_members.c.wallet == _WALLET).order_by(watchlist_members.c.id)
-)
 _entry = (_of_list, watchlist_members.c.wallet == _WALLET)
 _REMOVE = Query(delete(watchlist_members).where(*_entry))
 _REMOVE_OF_CHAIN = Query(delete(watchlist_members).where(*_entry, watchlist_members.c.chain_id == _CHAIN))
-_CLEAR = Query(delete(watchlist_members).where(_of_list))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +97,6 @@ async def load_members(
     return [_stored(row) for row in rows]
 
 
-async def load_memberships(session: ReadSession, wallet: Address) -> list[StoredMember]:
-    """Every entry of a wallet, on whatever list."""
-    return [_stored(row) for row in await session.rows(_OF_WALLET, wallet=bytes(wallet))]
-
-
 async def add_members(session: WriteSession, watchlist_id: int, members: Sequence[Member], now: int) -> Added:
     """Put wallets on a list, which must exist. An entry of the same wallet and chain is written anew; of several for
     the same the last one counts.
@@ -132,12 +122,6 @@ async def remove_member(session: WriteSession, watchlist_id: int, wallet: Addres
     if chain_id is None:
         return await session.run(_REMOVE, watchlist_id=watchlist_id, wallet=bytes(wallet))
     return await session.run(_REMOVE_OF_CHAIN, watchlist_id=watchlist_id, wallet=bytes(wallet), chain_id=chain_id)
-
-
-async def clear_members(session: WriteSession, watchlist_id: int) -> int:
-    """Take every member off a list; how many there were."""
-    await bump_watch_version(session)
-    return await session.run(_CLEAR, watchlist_id=watchlist_id)
 
 
 def _columns(members: Sequence[Member]) -> dict[str, str]:
