@@ -14,8 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.alerts.dispatch import Dispatcher
+from app.alerts.timers import Timers
 from app.book import Keeper
-from app.delivery import opened, sender_context
+from app.delivery import opened, sender_context, timer_options
 from app.domain.watch import Severity
 from app.errors import Refused, WaterlineError
 from app.settings import Settings
@@ -68,6 +69,8 @@ async def run_watchlists(settings: Settings, asked: Asked, console: Console) -> 
             report = await runner.look(chains, asked.names)
             _print(report, asked.shown_as, least, console)
             if asked.deliver:
+                async with Timers(database, timer_options(settings)) as timers:
+                    await timers.run_due(int(time.time()))
                 async with sender_context(settings) as context:
                     await Dispatcher(database, context).deliver_due(int(time.time()))
     except Refused:

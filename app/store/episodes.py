@@ -112,6 +112,11 @@ _OPEN = Query(
         episodes.c.state == EpisodeState.OPEN.value,
     ).order_by(episodes.c.severity.desc(), episodes.c.id)
 )
+_THESE = Query(
+    _EPISODES.where(episodes.c.id == func.any(bindparam("episode_ids", type_=ARRAY(BigInteger)))).order_by(
+        episodes.c.id
+    )
+)
 _EVENTS = Query(
     select(*EVENT_COLUMNS)
     .where(episode_events.c.episode_id == func.any(bindparam("episode_ids", type_=ARRAY(BigInteger))))
@@ -162,6 +167,11 @@ async def load_episode(session: ReadSession, episode_id: int) -> Episode | None:
     """One episode; None when there is none of that id."""
     rows = await session.rows(_ONE, episode_id=episode_id)
     return _episode(rows[0]) if rows else None
+
+
+async def load_episodes_of(session: ReadSession, episode_ids: Sequence[int]) -> list[Episode]:
+    """Those of these episodes that there are, by id."""
+    return [_episode(row) for row in await session.rows(_THESE, episode_ids=list(episode_ids))]
 
 
 async def load_events(session: ReadSession, episode_ids: Sequence[int]) -> list[StoredEvent]:

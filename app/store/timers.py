@@ -67,6 +67,8 @@ class BlindEpisode:
     announced_at: int | None
 
 
+MOST_STANDING = 20_000
+"""Open episodes of one list that are looked at for reminders."""
 BUILT_IN = 0
 """Id of the rule every list has without anybody having made it."""
 
@@ -109,25 +111,30 @@ _CONCERNED = Query(
         or_(watchlist_members.c.chain_id.is_(None), watchlist_members.c.chain_id == deployments.c.chain_id),
     )
 )
-_messages = outbox.join(episode_events, episode_events.c.id == outbox.c.event_id)
-_told_there = (episode_events.c.episode_id == episodes.c.id, outbox.c.channel_id == _CHANNEL)
-_last_told = select(func.max(outbox.c.send_after)).select_from(_messages).where(*_told_there).scalar_subquery()
-_is_waiting = (
-    select(outbox.c.id).select_from(_messages).where(*_told_there, outbox.c.state == literal("pending")).exists()
-)
-_TO_REMIND = Query(
+_STANDING = Query(
     select(episodes.c.id)
     .where(
         episodes.c.watchlist_id == bindparam("watchlist_id", type_=BigInteger),
         episodes.c.state == literal("open"),
-        episodes.c.announced_at.is_not(None),
+        episodes.c.announced_at <= bindparam("told_before", type_=BigInteger),
         episodes.c.acknowledged_at.is_(None),
         episodes.c.severity >= bindparam("least", type_=SmallInteger),
-        func.coalesce(_last_told, episodes.c.announced_at) <= bindparam("told_before", type_=BigInteger),
-        ~_is_waiting,
     )
     .order_by(episodes.c.severity.desc(), episodes.c.id)
     .limit(bindparam("most", type_=Integer))
+)
+_TOLD_LATELY = Query(
+    select(episode_events.c.episode_id)
+    .distinct()
+    .select_from(episode_events.join(outbox, outbox.c.event_id == episode_events.c.id))
+    .where(
+        episode_events.c.episode_id == func.any(_EPISODES),
+        outbox.c.channel_id == _CHANNEL,
+        or_(
+            outbox.c.send_after > bindparam("told_before", type_=BigInteger),
+            outbox.c.state == literal("pending"),
+        ),
+    )
 )
 _HOLD = Query(
     select(episodes.c.id)
@@ -244,16 +251,14 @@ async def load_to_remind(
     session: ReadSession, watchlist_id: int, channel_id: int, least: Severity, told_before: int, limit: int
 ) -> list[int]:
     """Open episodes of a list that nobody acknowledged and of which a channel was last told at `told_before` or
-    earlier, the worst first. Not those of which a message still waits to be sent there."""
-    rows = await session.rows(
-        _TO_REMIND,
-        watchlist_id=watchlist_id,
-        channel_id=channel_id,
-        least=int(least),
-        told_before=told_before,
-        most=limit,
-    )
-    return [id for (id,) in rows]
+    earlier, the worst first. Not those of which a message still waits to be sent there. Only the MOST_STANDING worst
+    are looked at."""
+    asked = {"told_before": told_before}
+    rows = await session.rows(_STANDING, watchlist_id=watchlist_id, least=int(least), most=MOST_STANDING, **asked)
+    ids = [id for (id,) in rows]
+    told = await session.rows(_TOLD_LATELY, episode_ids=ids, channel_id=channel_id, **asked) if ids else []
+    lately = {id for (id,) in told}
+    return [id for id in ids if id not in lately][:limit]
 
 
 async def hold_unacknowledged(session: WriteSession, episode_ids: Sequence[int]) -> list[int]:

@@ -13,7 +13,7 @@ from app.store.channels import Route, load_routes
 from app.store.deployments import load_deployments
 from app.store.engine import Database, ReadSession, WriteSession
 from app.store.episode_writes import Entry, write_entries
-from app.store.episodes import Episode, StoredEvent, load_episode
+from app.store.episodes import Episode, StoredEvent, load_episodes_of
 from app.store.outbox import NewMessage, new_message_id, store_messages
 from app.store.timers import (
     hold_unacknowledged,
@@ -76,7 +76,7 @@ def _least_now(route: Route, now: int) -> Severity | None:
 
 async def _remind(session: WriteSession, due: Mapping[int, list[Route]], now: int) -> int:
     numbers = await load_numbers(session, sorted(due))
-    episodes = [one for id in sorted(due) if id in numbers and (one := await load_episode(session, id)) is not None]
+    episodes = [one for one in await load_episodes_of(session, sorted(due)) if one.id in numbers]
     reminded = [_event(one, numbers[one.id], now) for one in episodes]
     ids = await write_entries(
         session,
