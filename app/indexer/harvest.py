@@ -12,6 +12,7 @@ from app.domain.market import Deployment, Market, MarketRecord
 from app.indexer.doubts import Doubts
 from app.indexer.metrics import ChainMetrics
 from app.indexer.options import IndexerOptions
+from app.indexer.pace import AccountPace
 from app.indexer.unlogged import NOBODY, Unlogged
 from app.protocols.base import Adapter, DeploymentState
 from app.store.deployments import DeploymentTrouble
@@ -45,6 +46,7 @@ class Sources:
     """Blocks of a round in which every account that can change unseen is read once."""
     sampling_step: int
     """Blocks from one that is stored to the next."""
+    pace: AccountPace
     doubts: Doubts = field(default_factory=Doubts)
 
 

@@ -23,6 +23,7 @@ from app.indexer.harvest import Sources
 from app.indexer.journal import Journal
 from app.indexer.metrics import ChainMetrics, IndexerMetrics
 from app.indexer.options import IndexerOptions
+from app.indexer.pace import AccountPace
 from app.indexer.rhythm import next_multiple
 from app.indexer.scan import LogScan, OnScan
 from app.indexer.status import StatusRow
@@ -81,7 +82,15 @@ class Indexer:
         self._families = metrics or IndexerMetrics.private()
         self._metrics = ChainMetrics(self._families, spec.chain_id)
         round_blocks = max(1, int(self._options.reread_seconds / spec.block_seconds))
-        self._sources = Sources(reader, database, self._options, self._metrics, round_blocks, spec.sampling_step)
+        self._sources = Sources(
+            reader,
+            database,
+            self._options,
+            self._metrics,
+            round_blocks,
+            spec.sampling_step,
+            AccountPace(self._options),
+        )
         self._stored = StoredChain(
             database,
             spec,
@@ -228,7 +237,9 @@ class Indexer:
             troubles = await self._stored.commit(harvest, lock)
         if harvest.scans:
             self._scanned, self._missed = False, True
-        self._journal.note(harvest, troubles, head.block, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self._sources.pace.note_block(seconds)
+        self._journal.note(harvest, troubles, head.block, seconds)
 
     async def _follow_fork(self, ancestor: BlockRef | None, lock: AdvisoryLock) -> None:
         """Forget the blocks the chain has replaced."""

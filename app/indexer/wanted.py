@@ -21,7 +21,7 @@ class Wanted:
         self._block = block
         self._before = cursor.number if cursor is not None else block.number
         self._followed = followed
-        self._room = sources.options.due_per_block
+        self._room = sources.pace.accounts
         """Accounts that may still be read besides those that have to be."""
         self.markets: dict[AccountKey, frozenset[str]] = {}
         """Markets each account being read is known to have held or touched."""
@@ -37,6 +37,8 @@ class Wanted:
         for one in due:
             wanted[one.key] = wanted.get(one.key, frozenset()) | one.markets
         self._room -= len(due)
+        if not self._room:
+            self._sources.pace.note_used_up()
         for name in touched:
             wanted |= {key: frozenset() for key in self._followed[name].unlogged.moving if key not in wanted}
         for key in self._within_room(self._in_turn(touched), wanted):

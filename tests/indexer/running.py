@@ -28,6 +28,7 @@ QUICK = IndexerOptions(
     retry_unreadable_blocks=3,
     search_at_once_blocks=20,
     scan_first_blocks=4,
+    due_most_per_block=0,  # a block's room does not depend on how fast the machine is
     heartbeat_seconds=0.02,
     standby_seconds=0.01,
     first_pause_seconds=0.0,

@@ -48,6 +48,23 @@ async def test_accounts_found_by_a_search_are_read_a_bounded_number_a_block(data
     await assert_equals_the_chain(database, chain, range(chain.head.ref.number, chain.head.ref.number + 1))
 
 
+async def test_found_accounts_are_read_the_faster_the_quicker_blocks_are(database: Database) -> None:
+    chain = ModelChain(seed=12, wallets=40)
+    chain.mine(80)
+    options = replace(QUICK, due_per_block=3, due_most_per_block=1_000, due_seconds=3600.0)
+    indexer = make_indexer(ModelReader(chain), database, options=options)
+    await indexer.run_until(80, scanned=True)
+    read = []
+    for _ in range(3):
+        chain.mine(change=lambda draft: None)
+        await indexer.run_until(chain.head.ref.number)
+        _, accounts = await load_state(database, chain.head.ref.number)
+        read.append(len(accounts))
+    wallets = {wallet for wallet, _ in chain.head.state.holdings}
+    assert read[0] <= 3
+    assert read[2] >= len(wallets) > 20
+
+
 async def test_a_search_goes_on_where_a_stopped_process_left_it(database: Database) -> None:
     chain = ModelChain(seed=13)
     chain.mine(60)
