@@ -18,6 +18,7 @@ from app.api.examples import changes as examples_changes
 from app.api.examples import common as examples
 from app.api.keys import Actor, Operator
 from app.api.problems import CONFLICT, UNKNOWN_ID, ApiProblem
+from app.api.schemas.alerts import PlainText
 from app.api.schemas.base import View
 from app.api.schemas.changes import ChangesView, ChangeView
 from app.api.wallets import Context
@@ -53,8 +54,8 @@ async def changing(context: ReadContext, actor: Actor, action: str) -> AsyncIter
 async def get_change_log(
     context: Context,
     _: Operator,
-    actor: Annotated[str | None, Query(max_length=300, description="Only of this actor, as the log writes it.")] = None,
-    subject: Annotated[str | None, Query(max_length=100, description="Only of this, such as watchlist:7.")] = None,
+    actor: Annotated[PlainText | None, Query(max_length=300, description="Only of whom the log calls so.")] = None,
+    subject: Annotated[PlainText | None, Query(max_length=100, description="Only of this: watchlist:7.")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     cursor: CursorQuery = None,
 ) -> Response:

@@ -138,7 +138,7 @@ class PlaceCursor(BaseModel):
     f: str
     """Digest of the filters."""
     n: _BlockNumber
-    t: str = Field("", max_length=100)
+    t: str = Field("", pattern="^[a-z0-9_]{0,100}$")
 
 
 def make_place_cursor(number: int, filters: object, text: str = "") -> str:

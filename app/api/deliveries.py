@@ -26,7 +26,7 @@ from app.store.outbox import Delivery, load_attempts, load_deliveries, load_deli
 
 router = APIRouter(tags=["alerts"])
 
-DeliveryIdPath = Annotated[str, Path(max_length=64)]
+DeliveryIdPath = Annotated[str, Path(pattern="^msg_[a-z0-9]{26}$")]
 
 
 @router.get(

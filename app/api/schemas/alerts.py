@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from app.api.schemas.base import AddressText, DecimalText, HashText, View
-from app.api.schemas.watchlists import MetricName, SeverityName, Unit
+from app.api.schemas.watchlists import MetricName, SeverityName, Unit, printable
 
 ChannelKind = Literal["webhook", "telegram", "slack", "smtp", "stdout"]
 EpisodeStateName = Literal["open", "cleared", "retracted"]
 EventName = Literal["opened", "escalated", "cleared", "retracted", "reminded"]
 DeliveryStateName = Literal["pending", "delivered", "dead", "cancelled"]
 TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-SettingValue = str | int | list[str] | None
+PlainText = Annotated[str, AfterValidator(printable)]
+SettingValue = PlainText | int | list[PlainText] | None
 
 
 class ChannelIn(View):
@@ -22,7 +23,7 @@ class ChannelIn(View):
 
     name: Annotated[str, Field(max_length=63)]
     kind: ChannelKind
-    settings: dict[Annotated[str, Field(max_length=40)], SettingValue] = Field(
+    settings: dict[Annotated[str, Field(max_length=40), AfterValidator(printable)], SettingValue] = Field(
         {},
         description="webhook: url, perhaps secret (whsec_…; one is made without); slack: url; telegram: chat_id, token;"
         " smtp: host, port, tls, sender, recipients, perhaps username and password. Instead of what is secret:"

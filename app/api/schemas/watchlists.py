@@ -29,7 +29,8 @@ Unit = Literal["ratio", "seconds", "count"]
 MAX_CHAIN_ID = 2**63 - 1
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """`text`, which has no character that cannot be printed: no NUL, which Postgres cannot hold, and no end of line."""
     if not text.isprintable():
         raise ValueError("has characters that cannot be printed")
     return text
@@ -38,7 +39,7 @@ def _printable(text: str) -> str:
 def _name(text: str) -> str:
     if text.strip() != text:
         raise ValueError("begins or ends with a space")
-    return _printable(text)
+    return printable(text)
 
 
 def _tag(text: str) -> str:
@@ -48,7 +49,7 @@ def _tag(text: str) -> str:
 
 
 NameText = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_name)]
-NoteText = Annotated[str, Field(max_length=500), AfterValidator(_printable)]
+NoteText = Annotated[str, Field(max_length=500), AfterValidator(printable)]
 LabelText = Annotated[str, Field(max_length=100), AfterValidator(_name)]
 TagText = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_tag)]
 ChainIdNumber = Annotated[int, Field(ge=1, le=MAX_CHAIN_ID)]
@@ -157,7 +158,7 @@ class RuleIn(View):
     clear_at: LevelText | None = Field(
         None, description="The episode ends past it. On the good side of every level; left out: the mildest level."
     )
-    asset: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    asset: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(printable)] | None = None
     group: Annotated[str, Field(min_length=1, max_length=40)] | None = None
     move: LevelText | None = Field(None, description="debt_at_risk: the move of the group's prices, such as -0.2.")
     window_seconds: int | None = None
