@@ -34,7 +34,7 @@ from app.store.episodes import Episode, StoredEvent, load_episodes, load_events
 from app.store.keys import Scope
 from app.store.outbox import load_deliveries
 from app.store.snapshots import PastHealth, load_past_health
-from app.store.timers import load_evaluated, load_labels
+from app.store.timers import load_evaluated, load_labels, load_list_chains
 from app.store.watch_members import StoredMember, load_members
 from app.store.watch_rules import load_rules
 from app.store.watchlists import load_lists
@@ -103,6 +103,7 @@ class Desk:
             all_channels = {one.id: channels.channel_view(one) for one in await load_channels(session)}
             own_routes = [alert_routes.route_view(one) for one in await load_list_routes(session, watchlist_id)]
             own_rules = [rule_view(one) for one in await load_rules(session, watchlist_id)]
+            needed = await load_list_chains(session, watchlist_id)
             chains, evaluated = await self._chains(session)
         worst_first = sorted(lines[: len(opened)], key=lambda line: (-line.rank, line.view.opened_at))
         return Glance(
@@ -116,7 +117,7 @@ class Desk:
             channels=all_channels,
             routes=own_routes,
             rules=own_rules,
-            chains=chains,
+            chains=[one for one in chains if needed is None or one.chain_id in needed],
             evaluated_at=evaluated,
             now=self._context.clock(),
         )

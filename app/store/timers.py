@@ -82,6 +82,11 @@ _WATCHED = Query(
     .order_by(watchlists.c.id)
 )
 _CHAINS = Query(select(watchlist_members.c.watchlist_id, watchlist_members.c.chain_id).distinct())
+_of_list = watchlist_members.c.watchlist_id == bindparam("watchlist_id", type_=BigInteger)
+_IS_EVERYWHERE = Query(
+    select(select(watchlist_members.c.id).where(_of_list, watchlist_members.c.chain_id.is_(None)).exists())
+)
+_CHAINS_OF = Query(select(watchlist_members.c.chain_id).where(_of_list).distinct())
 _BLIND_RULES = Query(
     select(
         watch_rules.c.id,
@@ -216,6 +221,14 @@ async def load_followed(session: ReadSession) -> list[FollowedList]:
         )
         for id, name, created_at in await session.rows(_WATCHED)
     ]
+
+
+async def load_list_chains(session: ReadSession, watchlist_id: int) -> frozenset[ChainId] | None:
+    """The chains a list's members are on; None where one is on every chain, or there is no member."""
+    ((is_everywhere,),) = await session.rows(_IS_EVERYWHERE, watchlist_id=watchlist_id)
+    if is_everywhere:
+        return None
+    return frozenset(chain for (chain,) in await session.rows(_CHAINS_OF, watchlist_id=watchlist_id)) or None
 
 
 async def load_evaluated(session: ReadSession) -> dict[ChainId, Evaluated]:

@@ -291,6 +291,17 @@ async def test_what_cannot_be_seen_is_never_called_calm(world: Watching) -> None
     assert (await shown(world, path)).one("span", klass="far").text == "1 open episode"
 
 
+async def test_a_chain_that_no_wallet_of_the_list_is_on_does_not_blind_it(world: Watching) -> None:
+    await world.log_in()
+    lists = {chain_id: await world.make_list(f"on {chain_id}") for chain_id in ("31337", "10", "")}
+    for chain_id, list_id in lists.items():
+        link = f"/wallet/{to_checksum(ALICE)}/watch"
+        assert went(await world.post(link, list=str(list_id), chain_id=chain_id))
+    await world.site.observe(4, chain_id=10)
+    blind = {chain_id for chain_id, id in lists.items() if "Blind." in (await shown(world, f"/watchlists/{id}")).text}
+    assert blind == {"10", ""}
+
+
 async def test_rules_that_are_not_evaluated_are_said_to_be(world: Watching) -> None:
     await world.log_in()
     list_id = await world.make_list("treasury", ALICE)
