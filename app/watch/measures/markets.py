@@ -57,7 +57,10 @@ class Markets:
             gone = Inputs(partial(because, "not_followed", "no such market is followed at this block"))
             left = sorted((one for one in must if not isinstance(one, AccountKey)), key=repr)
             return Found(rule.id, tuple(Measured(one, None, gone) for one in left), 0, 0)
-        found = await (self._long_share(rule) if rule.metric is Metric.LONG_SHARE else self._debt_at_risk(rule))
+        if rule.deployment_id in self.moment.unfollowed:
+            found = _Value(None, because("not_followed", "nobody follows it at this block"))
+        else:
+            found = await (self._long_share(rule) if rule.metric is Metric.LONG_SHARE else self._debt_at_risk(rule))
         is_told = subject in must or (found.value is not None and not rule.is_clear(found.value))
         measured = (Measured(subject, found.value, found.inputs),) if is_told else ()
         return Found(rule.id, measured, 1, int(found.value is None))
@@ -65,7 +68,8 @@ class Markets:
     def _subject(self, rule: Rule) -> MarketSubject | ChainSubject | None:
         chain_id = self.moment.block.ref.chain_id
         if rule.deployment_id is not None:
-            return MarketSubject(rule.deployment_id) if rule.deployment_id in self.moment.keeper.kept else None
+            known = self.moment.keeper.kept.keys() | self.moment.unfollowed
+            return MarketSubject(rule.deployment_id) if rule.deployment_id in known else None
         is_here = rule.metric is Metric.DEBT_AT_RISK and rule.chain_id in (None, chain_id)
         return ChainSubject(chain_id) if is_here else None
 

@@ -10,6 +10,7 @@ from app.domain.watch import Metric
 from app.protocols.base import Adapter
 from app.protocols.registry import adapter_for
 from app.store.blocks import StoredBlock
+from app.store.deployments import load_deployments
 from app.store.engine import Database
 from app.valuation.groups import DEFAULT_GROUPS, AssetGroups
 from app.watch.measures.accounts import AccountMeasure, measure_accounts
@@ -70,9 +71,10 @@ class Measures:
         """
         chain_id = reading.block.ref.chain_id
         unread = await self._unread.setdefault(chain_id, UnreadLookup(self._database)).at(reading.block)
-        moment = Moment(self._database, keeper, reading, self._groups, unread, before)
+        unfollowed = await self._unfollowed(keeper, chain_id, asked)
+        moment = Moment(self._database, keeper, reading, self._groups, unread, unfollowed, before)
         markets = Markets(moment)
-        population = Population(keeper, reading, unread)
+        population = Population(keeper, reading, unread, unfollowed)
         index = self._indices.setdefault(chain_id, MemberIndex())
         chosen = index.choose(keeper, [one.members for one in asked])
         found = []
@@ -82,6 +84,14 @@ class Measures:
             else:
                 found.append(await self._measure(moment, population.members(wallets, one.rule), one))
         return found
+
+    async def _unfollowed(self, keeper: Keeper, chain_id: ChainId, asked: Sequence[Asked]) -> frozenset[str]:
+        """Those of the rules' deployments that are of this chain, and that nobody follows."""
+        named = {one.rule.deployment_id for one in asked} - {None} - keeper.kept.keys()
+        if not named:
+            return frozenset()
+        async with self._database.read() as session:
+            return frozenset(one.id for one in await load_deployments(session, chain_id) if one.id in named)
 
     async def _measure(self, moment: Moment, members: Members, asked: Asked) -> Found:
         metric = asked.rule.metric

@@ -52,7 +52,7 @@ class Members:
     liquidatable: tuple[AccountKey, ...]
     """By the exact rule, in the book or not."""
     without: int
-    """Members without any account."""
+    """Members without any account; none where the rule's deployment is of another chain."""
     is_searched: bool
     """Whether these are known to have none; else they are unknown."""
 
@@ -159,8 +159,11 @@ class ByWallet:
 class Population:
     """Everybody on the chain who is not simply in the book, made once a measurement."""
 
-    def __init__(self, keeper: Keeper, reading: Reading, unread: Unread) -> None:
-        self._keeper, self._reading, self._unread = keeper, reading, unread
+    def __init__(
+        self, keeper: Keeper, reading: Reading, unread: Unread, unfollowed: frozenset[str] = frozenset()
+    ) -> None:
+        """`unfollowed`: deployments of the chain that nobody follows."""
+        self._keeper, self._reading, self._unread, self._unfollowed = keeper, reading, unread, unfollowed
         unvalued = reading.unvalued
         self._outside = ByWallet(key for key in keeper.outside_book if key.deployment_id not in unvalued)
         self._unvalued = ByWallet(key for key in keeper.outside_book if key.deployment_id in unvalued)
@@ -181,6 +184,7 @@ class Population:
             tuple(keys.of(wallets, only)) for keys in (self._outside, self._unvalued, self._unread_keys)
         )
         searched = {only} if only is not None else self._keeper.kept.keys()
+        is_here = only is None or only in self._keeper.kept or only in self._unfollowed
         return Members(
             there.known(),
             there.unknown(),
@@ -189,8 +193,10 @@ class Population:
             unread,
             tuple(self._doubtful.of(wallets, only)),
             tuple(self._liquidatable.of(wallets, only)),
-            there.wallets_without(key.wallet for key in (*outside, *unvalued, *unread)),
-            self._unread.is_complete and self._unread.unsearched.isdisjoint(searched),
+            there.wallets_without(key.wallet for key in (*outside, *unvalued, *unread)) if is_here else 0,
+            self._unread.is_complete
+            and self._unread.unsearched.isdisjoint(searched)
+            and self._unfollowed.isdisjoint(searched),
         )
 
 

@@ -29,6 +29,8 @@ class Moment:
     reading: Reading
     groups: AssetGroups
     unread: Unread
+    unfollowed: frozenset[str]
+    """Deployments of the chain that rules name and nobody follows."""
     before: StoredBlock | None
     """The block evaluated last."""
     _snapshots: dict[AccountKey, AccountSnapshot] = field(default_factory=dict)

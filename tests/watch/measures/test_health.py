@@ -13,7 +13,7 @@ from app.domain.account import AccountKey, Unreadable
 from app.domain.batch import DueAccount, ScanRange
 from app.domain.risk import RiskAssessment, RiskStatus
 from app.domain.units import WAD
-from app.domain.watch import Member, Metric, Rule
+from app.domain.watch import MarketSubject, Member, Metric, Rule
 from app.store.engine import Database
 from app.store.scans import plan_scan
 from app.watch.measures import BEYOND, Asked, Found, Measures
@@ -225,8 +225,20 @@ async def test_members_of_another_chain_and_accounts_of_other_deployments_are_le
     found = await measure(measures, keeper, rule(Metric.HEALTH_FACTOR, WAD), members)
     assert list(by_key(found)) == [AccountKey("pond-devnet", LISTED[1])]
     assert found.subjects == 1
-    found = await measure(measures, keeper, rule(Metric.HEALTH_FACTOR, WAD, deployment_id=SECOND), members)
-    assert found == Found(1, (), 1, 0)
+    elsewhere = rule(Metric.HEALTH_FACTOR, WAD, deployment_id="aave-v3-elsewhere")
+    assert await measure(measures, keeper, elsewhere, members) == Found(1, (), 0, 0)
+
+
+async def test_of_a_deployment_of_the_chain_that_nobody_follows_nobody_is_calm(database: Database) -> None:
+    site, keeper, measures = await start(database)
+    block = await site.commit(1, [pond_account(LISTED[0], weth=ETHER, usdc_debt=DOLLAR)])
+    await site.set_aside(block, "nobody follows it", is_followed=False)
+    await keeper.load(block)
+    given = rule(Metric.HEALTH_FACTOR, WAD, deployment_id="pond-devnet")
+    assert await measure(measures, keeper, given, members_of(LISTED[:2])) == Found(1, (), 2, 2)
+    market = rule(Metric.DEBT_AT_RISK, WAD, deployment_id="pond-devnet", group="eth", move_wad=0)
+    found = await measure(measures, keeper, market, must=[MarketSubject("pond-devnet")])
+    assert (only(found).value, only(found).inputs["reason"], found.unknown) == (None, "not_followed", 1)
 
 
 async def test_whoever_joins_leaves_or_is_read_again_is_followed_without_a_new_list(database: Database) -> None:
