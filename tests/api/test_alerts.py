@@ -99,6 +99,13 @@ async def test_what_may_not_be_sent_to_is_refused_without_repeating_it(
     assert (await desk.get("/v1/channels")).json()["items"] == []
 
 
+async def test_text_that_cannot_be_kept_is_refused(desk: httpx.AsyncClient) -> None:
+    mail = CHANNELS[3]
+    for name, value in (("username", "a\0"), ("recipients", ["b@example.org\0"])):
+        given = mail | {"settings": mail["settings"] | {name: value}}
+        assert (await desk.post("/v1/channels", json=given)).status_code == 422
+
+
 async def test_without_a_key_to_encrypt_with_no_secret_is_taken(desk: httpx.AsyncClient, site: Site) -> None:
     site.app.state.channel_setup = ChannelSetup()
     answer = await desk.post("/v1/channels", json=CHANNELS[1])
