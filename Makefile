@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install contracts browser demo test check format truth simulate simulate-bugs simulate-alerts bench clean
+.PHONY: help install contracts browser demo test check format truth simulate simulate-bugs simulate-alerts bench bench-peers clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ simulate-alerts: $(VENV)/.installed ## Watchlists through seeded histories: make
 
 bench: install ## One line a figure: bar <number>: <ratio> (goal <g>) ok|short
 	@$(BIN)/python -m benchmarks
+
+bench-peers: install ## History and blocks beside Ponder and Subsquid, fetched at first use (a quarter of an hour)
+	@$(BIN)/python -m benchmarks peers
 
 clean: ## Remove what make made here (the download cache stays)
 	rm -rf $(VENV) .waterline .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -84,7 +84,9 @@ class MorphoBlue:
         }
 
 
-def deploy(chain: DevChain, tokens: Mapping[str, Token], network: str) -> MorphoBlue:
+def deploy(
+    chain: DevChain, tokens: Mapping[str, Token], network: str, markets_terms: Sequence[Terms] = TERMS
+) -> MorphoBlue:
     """Deploy the contract, two rate models, an oracle a market, and create the markets; takes two blocks."""
     codes = compiled(MORPHO_BLUE)
     morpho = chain.deploy(ADMIN, codes["Morpho"], ("address",), ADMIN)
@@ -94,11 +96,11 @@ def deploy(chain: DevChain, tokens: Mapping[str, Token], network: str) -> Morpho
     start_block = chain.mine().number
     for model in models.values():
         chain.execute(ADMIN, morpho, "enableIrm(address)", model)
-    for lltv in sorted({terms.lltv for terms in TERMS}):
+    for lltv in sorted({terms.lltv for terms in markets_terms}):
         chain.execute(ADMIN, morpho, "enableLltv(uint256)", lltv)
     chain.execute(ADMIN, morpho, "setFeeRecipient(address)", TREASURY)
     markets = []
-    for terms in TERMS:
+    for terms in markets_terms:
         loan, collateral = tokens[terms.loan], tokens[terms.collateral]
         numbers = (collateral.feed, loan.feed, collateral.decimals, loan.decimals)
         types = ("address", "address", "uint256", "uint256")

@@ -16,6 +16,7 @@ FOLDER = Path(command.__file__).parent
 def test_every_benchmark_has_its_module_and_every_module_with_an_entry_is_listed() -> None:
     entries = {path.stem for path in FOLDER.glob("*.py") if '__name__ == "__main__"' in path.read_text()}
     assert entries - {"__main__"} == set(command.BENCHMARKS)
+    assert {path.parent.name for path in FOLDER.glob("*/__main__.py")} == set(command.LONG)
 
 
 def test_only_a_broken_benchmark_makes_the_run_fail(
