@@ -19,10 +19,12 @@ BENCHMARKS = {
     "store_blocks": "bars 13 and 14: blocks of changes",
     "book": "bars 6, 6b, 7: a million accounts revalued",
     "api_wallet": "bar 15: the wallet answer over HTTP",
+    "watch": "bar w1: a watchlist of 100,000 wallets at a new block",
     "block_latency": "bar 10: block mined to rows visible",
     "chain_reads": "bars 2, 3, 4: bulk account reads",
     "storage_growth": "growth of the store a day, and what audits cost",
     "block_loop": "bar 1: every account of a market at a new block",
+    "alert_latency": "bar 16: block mined to the webhook's receipt, 10,000 wallets watched",
     "block_loop_all": "bar 1a: the same with every protocol on one chain",
 }
 """Module by name, the quick ones first, and what it measures."""
