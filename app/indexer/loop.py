@@ -152,6 +152,7 @@ class Indexer:
                 head = await feed.take(0 if head or not self._scanned else self._options.heartbeat_seconds) or head
                 if head is not None:
                     await self._follow(head, lock)
+                    await self._stored.restore_again(self._options.refresh_blocks)
                     head = None
                 await self._search_old_logs(lock)
                 await self._between.work(self._stored, lock, feed)

@@ -13,6 +13,7 @@ from app.errors import Retryable
 from app.indexer.aside import troubles_after
 from app.indexer.harvest import Followed, Harvest
 from app.indexer.refusal import Refusal, asked
+from app.indexer.rhythm import passed_multiple
 from app.indexer.unlogged import NOBODY, is_watched
 from app.protocols.base import Adapter
 from app.store.accounts import load_accounts
@@ -61,17 +62,31 @@ class StoredChain:
         """Deployments of the chain that are in the store and not followed."""
         self._noted: Mapping[str, DeploymentTrouble] = {}
         """Those that are not read at the cursor, as the store has it."""
+        self._restored_at = -1
+        """Number of the block at which it was last tried to restore everything."""
 
     async def restore(self) -> None:
         """Take everything from the store, whatever was believed before."""
+        await self._restore(again=False)
+
+    async def restore_again(self, every_blocks: int) -> None:
+        """Try once more what could not be restored, if a multiple of so many blocks was passed since the last time."""
+        if self.cursor is None or not any(one.is_unrestorable for one in self.followed):
+            return
+        if passed_multiple(self._restored_at, self.cursor.ref.number, every_blocks):
+            await self._restore(again=True)
+
+    async def _restore(self, *, again: bool) -> None:
         async with self._database.read() as session:
             cursor = await load_head(session, self._spec.chain_id)
             limits = {cursor.ref.chain_id: cursor.id} if cursor is not None else {}
             noted = await load_troubles_at(session, limits)
             known = await load_deployments(session, self._spec.chain_id)
-            followed = await self._load_followed(session, cursor, noted)
+            followed = await self._load_followed(session, cursor, noted, again=again)
         self._left = frozenset(one.id for one in known) - {one.id for one in self._deployments}
         self.cursor, self.followed, self._noted = cursor, followed, noted
+        if again or self._restored_at < 0:
+            self._restored_at = cursor.ref.number if cursor is not None else -1
 
     async def near(self, head: BlockRef) -> list[BlockRef]:
         """Stored blocks, newest first, enough of them to place `head`; the cursor alone where that is enough."""
@@ -124,11 +139,16 @@ class StoredChain:
             raise CursorMoved(f"chain {self._spec.chain_id}: the store moved under this indexer")
 
     async def _load_followed(
-        self, session: ReadSession, cursor: StoredBlock | None, troubles: Mapping[str, DeploymentTrouble]
+        self,
+        session: ReadSession,
+        cursor: StoredBlock | None,
+        troubles: Mapping[str, DeploymentTrouble],
+        *,
+        again: bool,
     ) -> tuple[Followed, ...]:
         # reading all accounts of a deployment takes a second or so for ten thousand: not after every failed request
         unmoved = cursor is not None and cursor == self.cursor
-        held = {one.deployment.id: one for one in self.followed if unmoved}
+        held = {one.deployment.id: one for one in self.followed if unmoved and not (again and one.is_unrestorable)}
         return tuple(
             [
                 await self._load_one(
@@ -146,7 +166,7 @@ class StoredChain:
     ) -> Followed:
         """A deployment as stored at `cursor`. `before`: as it was held there until now."""
         if before is not None and before.is_unrestorable:
-            return before  # the same records and the same code
+            return before  # the same records and the same code: most likely the same outcome
         name = bare.deployment.id
         records = await load_records(session, name, cursor) if cursor is not None else ()
         if not records or cursor is None:
@@ -167,7 +187,7 @@ class StoredChain:
 
 
 def _unrestorable(bare: Followed, refusal: Refusal, cursor: StoredBlock) -> Followed:
-    """A deployment whose adapter cannot make a state of what is stored: set aside until the indexer starts anew."""
+    """A deployment whose adapter cannot make a state of what is stored: set aside until it can."""
     name, chain_id, number = bare.deployment.id, cursor.ref.chain_id, cursor.ref.number
     text = f"what is stored of it cannot be restored: {refusal.text}"
     log.error("chain_id=%d block=%d deployment=%s %s", chain_id, number, name, text, exc_info=refusal.reason)

@@ -157,6 +157,23 @@ async def test_what_cannot_be_restored_is_set_aside_until_it_can_be(database: Da
     assert [account.key.wallet for account in accounts] == [address("wallet")]
 
 
+async def test_what_cannot_be_restored_is_tried_again_without_a_restart(database: Database) -> None:
+    chain, adapter = ModelChain(seed=1), DefectAdapter()
+    await follow(chain, database, adapter)
+    adapter.cannot_restore = ValueError("no")
+    indexer = make_indexer(ModelReader(chain), database, deployments=BOTH, adapters=lambda _: adapter)
+    chain.mine(change=lambda draft: draft.hold(address("wallet"), MARKET, 100, 50, flag=True))
+    await indexer.run_until(chain.head.ref.number)
+    assert SECOND.id in await troubles(database)
+    adapter.cannot_restore = None
+    for _ in range(2):  # a state can be made of it again; then it is read again
+        chain.mine(QUICK.refresh_blocks, change=lambda draft: None)
+        await indexer.run_until(chain.head.ref.number, scanned=True)
+    assert await troubles(database) == {}
+    _, accounts = await load_state(database, chain.head.ref.number, SECOND)
+    assert [account.key.wallet for account in accounts] == [address("wallet")]
+
+
 async def test_a_lone_deployment_with_a_fault_does_not_stop_its_chain(database: Database) -> None:
     class Unreadable(ToyAdapter):
         def read_state(self, deployment: Deployment) -> ReadPlan[DeploymentState]:
