@@ -10,6 +10,7 @@ every touched wallet, and the SQLAlchemy ORM. It reads less: six finished number
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import queue
 import statistics
@@ -307,6 +308,8 @@ def _measure(world: World, url: str, first: FirstAttempt, blocks: int) -> Found:
         onlooker.wait_for(world.block_number)
         race = Race(world, follower, onlooker, first)
         race.catch_up()
+        gc.collect()
+        gc.freeze()  # as the command does: no collection looks through what is imported
         for turn in range(blocks + 3):
             race.one_block(found if turn >= 3 else None)
     return found
