@@ -109,8 +109,8 @@ def _retracted_cools_down() -> AbstractContextManager[None]:
 def _new_id_each_try() -> AbstractContextManager[None]:
     ids = count(1)
 
-    def receive(self: History, sent: Any) -> None:
-        self.received[f"{sent.message.id} {next(ids)}"] = 1
+    def receive(self: History, message_id: str) -> None:
+        self.received[f"{message_id} {next(ids)}"] = 1
 
     return _with(History, "_receive", receive)
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.domain.chain import BlockRef, ChainId
+from app.domain.chain import BlockRef, ChainId, Hash32
 from app.domain.watch import EpisodeState, Severity, Subject
 from app.store.blocks import StoredBlock
 from app.store.channels import Route
@@ -263,7 +263,9 @@ class Writes(_Reads):
                 )  # fmt: skip
             self._episodes[after.id] = after
             drawn[1] += 1
-            event = replace(entry.event, inputs=dict(entry.event.inputs))
+            block = entry.event.block
+            stored = None if block is None else replace(block, parent_hash=Hash32(bytes(32)))  # parents are not kept
+            event = replace(entry.event, inputs=dict(entry.event.inputs), block=stored)
             self._events[drawn[1]] = EventRow(StoredEvent(drawn[1], after.id, event, None), entry.block_id)
             ids.append((after.id, drawn[1]))
         return ids

@@ -12,20 +12,22 @@ from types import SimpleNamespace
 from typing import Any, TypeAlias, cast
 
 from app.book import BlockReplaced, Keeper, Reading
+from app.domain.chain import BlockRef
 from app.domain.watch import EpisodeState
 from app.errors import Retryable
 from app.store.blocks import StoredBlock
 from app.store.faults import DatabaseUnavailable
 from app.watch.evaluate import Evaluator
+from app.watch.ledger import Ledger
 from tests.fakes.site import EPOCH
 from tests.simulation_watch.chain import Tree, TreeMeasures
-from tests.simulation_watch.memory import MemoryLedger, Sent, Tables, drive, pause
-from tests.simulation_watch.setting import PAIRS
+from tests.simulation_watch.memory import MemoryLedger, Tables, drive, pause
+from tests.simulation_watch.setting import PAIRS, Setting
 from tests.simulation_watch.truth import Said, Truth
 
 MOST_TURNS = 20_000
 """A history that takes more gets nowhere."""
-_LEASE_SECONDS = 60
+LEASE_SECONDS = 60
 
 Life: TypeAlias = Coroutine[Any, Any, None]
 
@@ -64,23 +66,30 @@ class History:
         self.dice = Random(f"{self.seed} history")
         self.tree = Tree(self.seed)
         self.tables = Tables()
-        self.ledger = MemoryLedger(self.tables, self._trouble)
+        self.ledger: Ledger = MemoryLedger(self.tables, self._trouble)
         self._ids = count(1)
 
     def run(self) -> Told:
         """Live through it and compare. Raises AssertionError, or whatever an evaluation ended with."""
-        self._grow()
+        drive(self._grow())
         self._live()
-        self.is_calm = True
-        self._grow()
-        evaluator = self._evaluator()
-        for _ in range(2):
-            drive(self._evaluate(evaluator))
-        while any(sent.state == "pending" for sent in self.tables.outbox.values()):
-            self.now += 2 * _LEASE_SECONDS
-            drive(self._deliver_once())
+        drive(self._come_to_rest())
         check(self)
         return self.told
+
+    async def _come_to_rest(self) -> None:
+        """One block more in peace, and everything is sent."""
+        self.is_calm = True
+        await self._grow()
+        evaluator = self._evaluator()
+        for _ in range(2):
+            await self._evaluate(evaluator)
+        while await self._is_waiting():
+            self.now += 2 * LEASE_SECONDS
+            await self._deliver_once()
+
+    async def _is_waiting(self) -> bool:
+        return any(sent.state == "pending" for sent in self.tables.outbox.values())
 
     def _live(self) -> None:
         """Everybody takes turns as the dice say, until the chain has come to its end."""
@@ -118,39 +127,35 @@ class History:
     async def _chain(self) -> None:
         dice = self.dice
         for _ in range(dice.randrange(4, 24)):
-            if dice.random() < 0.25 and len(self.tables.blocks) > 1:
-                depth = min(dice.choice((1, 1, 2, 3, 6)), len(self.tables.blocks) - 1)
-                await self.tables.drop_above(self.tables.blocks[-1 - depth].ref.number)
-                await pause()
+            blocks = self.tables.blocks
+            if dice.random() < 0.25 and len(blocks) > 1:
+                await self._drop(min(dice.choice((1, 1, 2, 3, 6)), len(blocks) - 1))
+                await self._rest(1)
             for _ in range(dice.choice((0, 1, 1, 1, 2, 3))):
-                self._grow()
-            for _ in range(dice.choice((0, 3, 10, 20))):
-                await pause()
+                await self._grow()
+            await self._rest(dice.choice((0, 3, 10, 20)))
 
     async def _people(self) -> None:
         for _ in range(self.dice.choice((0, 0, 1, 2, 4))):
-            for _ in range(self.dice.randrange(20)):
-                await pause()
-            await self.tables.configure(self.tables.settings[-1].changed(self.dice))
+            await self._rest(self.dice.randrange(20))
+            await self._configure(self.tables.settings[-1].changed(self.dice))
 
     async def _monitor(self) -> None:
         """Evaluates at the newest block, again and again."""
         evaluator = self._evaluator()
         while True:
             await self._evaluate(evaluator)
-            for _ in range(self.dice.randrange(6)):
-                await pause()
+            await self._rest(self.dice.randrange(6))
 
     async def _cron(self) -> None:
         """Once in a while a process that evaluates and ends."""
-        for _ in range(self.dice.randrange(40)):
-            await pause()
+        await self._rest(self.dice.randrange(40))
         await self._evaluate(self._evaluator())
 
     async def _evaluate(self, evaluator: Evaluator) -> None:
         block = self.tables.blocks[-1]
-        for _ in range(0 if self.is_calm else self.dice.randrange(3)):
-            await pause()  # the book is loaded
+        if not self.is_calm:
+            await self._rest(self.dice.randrange(3))  # the book is loaded
         try:
             await evaluator.evaluate(*standing_at(block))
         except (BlockReplaced, Retryable):
@@ -160,30 +165,42 @@ class History:
     async def _deliver(self) -> None:
         while True:
             await self._deliver_once()
-            for _ in range(self.dice.randrange(10)):
-                await pause()
+            await self._rest(self.dice.randrange(10))
+
+    async def _rest(self, turns: int) -> None:
+        for _ in range(turns):
+            await pause()
+
+    async def _drop(self, depth: int) -> None:
+        await self.tables.drop_above(self.tables.blocks[-1 - depth].ref.number)
+
+    async def _configure(self, setting: Setting) -> None:
+        await self.tables.configure(setting)
+
+    async def _grow(self) -> None:
+        self.tables.add_block(self._next_block())
+
+    def _next_block(self) -> BlockRef:
+        tip = self.tables.blocks[-1].ref.hash if self.tables.blocks else None
+        return self.tree.child(tip).ref
 
     async def _deliver_once(self) -> None:
         """Take what is due under a lease, send it, and note that it was sent; any of it may fail."""
         for sent in list(self.tables.outbox.values()):
             if sent.state != "pending" or max(sent.leased_until, sent.send_after) > self.now:
                 continue
-            sent.leased_until = self.now + _LEASE_SECONDS
+            sent.leased_until = self.now + LEASE_SECONDS
             await pause()
             if not self.is_calm and self.dice.random() < 0.3:
                 continue  # refused, or no answer
-            self._receive(sent)
+            self._receive(sent.message.id)
             await pause()
             if not self.is_calm and self.dice.random() < 0.1:
                 continue  # it was received, and the answer was lost
             sent.state = "delivered"
 
-    def _receive(self, sent: Sent) -> None:
-        self.received[sent.message.id] = self.received.get(sent.message.id, 0) + 1
-
-    def _grow(self) -> None:
-        tip = self.tables.blocks[-1].ref.hash if self.tables.blocks else None
-        self.tables.add_block(self.tree.child(tip).ref)
+    def _receive(self, message_id: str) -> None:
+        self.received[message_id] = self.received.get(message_id, 0) + 1
 
     def _evaluator(self) -> Evaluator:
         return Evaluator(
@@ -252,7 +269,9 @@ def check(history: History) -> None:
     _check_standing(history, truth)
     ids = [sent.message.id for sent in tables.outbox.values()]
     assert len(ids) == len(set(ids))
-    assert history.received.keys() == set(ids), "a message did not arrive, or one arrived that was never written"
+    lost, false = set(ids) - history.received.keys(), history.received.keys() - set(ids)
+    assert not lost, f"{len(lost)} of {len(ids)} messages did not arrive"
+    assert not false, f"{len(false)} messages arrived that were never written"
     stored = {block.ref.hash for block in tables.blocks}
     told = history.told
     told.evaluations, told.events, told.messages = len(tables.log), len(tables.events), len(ids)

@@ -12,7 +12,7 @@ from app.store.channels import Route
 from app.store.watchlists import WatchedList
 from tests.fakes.site import wallet
 
-ACCOUNTS = tuple(AccountKey("pond-devnet", wallet(number)) for number in range(3))
+ACCOUNTS = tuple(sorted(AccountKey("pond-devnet", wallet(number)) for number in range(3)))
 FIRST, SECOND = 1, 2
 """The lists."""
 EVERYTHING, WORST = 1, 2
@@ -90,7 +90,7 @@ def _account(pair: Pair) -> AccountKey:
 def routes() -> list[Route]:
     """Both lists tell both channels."""
     return [
-        Route(10 * list_id + channel, list_id, channel, least, "UTC", None, None, None, None, None)
+        Route(2 * (list_id - 1) + channel, list_id, channel, least, "UTC", None, None, None, None, None)
         for list_id in (FIRST, SECOND)
         for channel, least in ((EVERYTHING, Severity.INFO), (WORST, Severity.CRITICAL))
     ]
