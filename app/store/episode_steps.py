@@ -229,9 +229,11 @@ async def hold_ground(session: WriteSession, block: StoredBlock) -> Ground | Non
     """Hold the chain's evaluation, the lists as they are and this block until the transaction ends, and say what the
     evaluation starts from; None when the block is not stored (any more)."""
     chain_id = block.ref.chain_id
-    await session.run(_ENSURE_ROW, chain_id=chain_id, no_hash=bytes(32))
-    await session.rows(_HOLD_ROW, chain_id=chain_id)
-    await session.rows(_HOLD_VERSION)
+    await session.rows_of_all(
+        (_ENSURE_ROW, {"chain_id": chain_id, "no_hash": bytes(32)}),
+        (_HOLD_ROW, {"chain_id": chain_id}),
+        (_HOLD_VERSION, {}),
+    )
     if not await hold_block(session, block):
         return None
     return await load_ground(session, chain_id)
