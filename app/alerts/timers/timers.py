@@ -122,8 +122,12 @@ async def together(*works: Coroutine[None, None, None]) -> None:
     """Do all of it until one fails, with that failure, or until cancelled; then none goes on."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
-        await asyncio.gather(*tasks)
+        # Not gather: being cancelled it cancels them, and they are to be told once, or their endings are cut short.
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end

@@ -36,6 +36,7 @@ async def test_together_ends_everything_with_the_first_failure_and_when_cancelle
         try:
             await asyncio.sleep(60)
         finally:
+            await asyncio.sleep(0.01)  # an ending that takes a moment, and must not be cut short
             ended.append(name)
 
     async def fail() -> None:
@@ -50,4 +51,4 @@ async def test_together_ends_everything_with_the_first_failure_and_when_cancelle
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-    assert ended == ["a", "b", "c"]
+    assert sorted(ended) == ["a", "b", "c"]
