@@ -33,7 +33,7 @@ class IndexerOptions:
     right at once. Beyond it the gap is searched between blocks."""
     scan_seconds: float = 1.0
     """How long one log search should take: its range grows and shrinks towards this. Live blocks wait no longer."""
-    scan_first_blocks: int = 2_000
+    scan_first_blocks: int = 500
     scan_most_blocks: int = 50_000
     """First and largest range of one log search."""
     audit_accounts: int = 0

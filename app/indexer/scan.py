@@ -80,8 +80,8 @@ class LogScan:
             raise
         await lock.verify()
         async with self._database.write() as session:
-            # an account may have been read already, but below these blocks: only then must it be read again
-            stood_below = await load_block(session, self._reader.chain_id, window.to_block) is not None
+            # an account may have been read already, but below the last of these blocks: only then is it read again
+            stood_below = await load_block(session, self._reader.chain_id, window.to_block - 1) is not None
             for scan in (scan for scan in window.scans if scan.deployment_id in found):
                 await advance_scan(session, scan, window.to_block + 1, found[scan.deployment_id])
                 if stood_below:
