@@ -7,6 +7,8 @@ it out; the figures then say nothing about the bars.
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,6 +23,7 @@ PARTS = ("dense", "sparse", "realtime")
 
 def main(parts: list[str], scale: float) -> None:
     """Run these parts and print their figures, each as soon as it is there."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every process started here is ended
     for peer in ("ponder", "subsquid"):
         installed(peer)
     with TemporaryDirectory(prefix="waterline-peers-") as folder, EmbeddedPostgres(Path(folder) / "data") as postgres:
