@@ -89,13 +89,19 @@ class ReadSession:
 
     async def rows_of_all(self, *asked: Asked) -> list[list[Row]]:
         """Run several queries in one round trip; what each gave (nothing for one without rows)."""
-        async with self._driver.pipeline() as pipeline:
-            cursors = [self._driver.cursor() for _ in asked]
-            for cursor, (query, parameters) in zip(cursors, asked, strict=True):
-                await cursor.execute(query.sql, {**query.constants, **parameters})
-                await self._driver.wait(_flush(self._driver.pgconn))
-            await pipeline.sync()
-            return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        try:
+            async with self._driver.pipeline() as pipeline:
+                cursors = [self._driver.cursor() for _ in asked]
+                for cursor, (query, parameters) in zip(cursors, asked, strict=True):
+                    await cursor.execute(query.sql, {**query.constants, **parameters})
+                    await self._driver.wait(_flush(self._driver.pgconn))
+                await pipeline.sync()
+                return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        finally:
+            if self._driver.pgconn.pipeline_status:
+                # Whoever waited was cancelled, and the driver could not leave the pipeline (psycopg 3.3): answers are
+                # still to come, and the next to use the connection would take them for its own.
+                await self.connection.invalidate()
 
 
 class WriteSession(ReadSession):

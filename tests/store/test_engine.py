@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -62,6 +63,35 @@ async def test_questions_and_answers_larger_than_any_socket_buffer_pass_in_one_r
     async with asyncio.timeout(60), database.read() as session:
         answers = await session.rows_of_all(*((echo, {"text": text}) for text in texts))
     assert answers == [[(text,)] for text in texts]
+
+
+async def _ask_two(database: Database) -> None:
+    async with database.write() as session:
+        await session.rows_of_all((_PID, {}), (_setting("application_name"), {}))
+
+
+async def test_queries_cancelled_on_the_way_leave_no_answers_to_whoever_uses_the_connection_next(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    def interrupted(*_: object) -> Iterator[None]:
+        raise asyncio.CancelledError
+        yield
+
+    database = Database(database_url, writers=1)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(psycopg.AsyncPipeline, "sync", cancelled)
+            patched.setattr(psycopg.AsyncPipeline, "_exit_gen", interrupted)
+            with pytest.raises(asyncio.CancelledError):
+                await _ask_two(database)
+        async with database.write() as session:
+            assert await session.rows(Query(select(literal_column("42")))) == [(42,)]
+            await session.copy("chains", ["chain_id", "observed_at"], "1\t1\n")
+    finally:
+        await database.dispose()
 
 
 async def test_busy_connections_are_retryable(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
