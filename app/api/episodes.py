@@ -24,7 +24,7 @@ from app.api.schemas.alerts import (
 from app.api.wallets import BLOCK_NUMBER_MAX, Context, wallet_of
 from app.api.watchlists import IdPath
 from app.domain.account import AccountKey
-from app.domain.rules import METRICS, format_level
+from app.domain.rules import METRICS, format_level, format_value
 from app.domain.watch import EpisodeState, MarketSubject, Metric
 from app.store.engine import ReadSession
 from app.store.episodes import Episode, StoredEvent, acknowledge, load_episode, load_episodes, load_events
@@ -144,7 +144,7 @@ def event_view(metric: Metric, stored: StoredEvent) -> EpisodeEventView:
             "kind": event.kind.value,
             "severity": event.severity.name.lower(),
             "at": event.at,
-            "value": None if event.value is None else format_level(metric, event.value),
+            "value": format_value(metric, event.value),
             "level": None if event.level is None else format_level(metric, event.level),
             "inputs": {name: None if one is None else str(one) for name, one in event.inputs.items()},
             "block": place,

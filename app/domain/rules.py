@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from app.domain.risk import RiskStatus
 from app.domain.units import format_units, parse_units
-from app.domain.watch import Metric, Rule
+from app.domain.watch import BEYOND, Metric, Rule
 
 MOST_COOLDOWN_SECONDS = 7 * 86_400
 LEAST_WINDOW_SECONDS = 60
@@ -93,9 +93,15 @@ def parse_level(metric: Metric, text: str) -> int:
 
 
 def format_level(metric: Metric, value: int) -> str:
-    """A level or value of a metric as people write it, exact, without trailing zeros."""
+    """A level or value of a metric as people write it, exact, without trailing zeros: 1050000000000000000 -> `1.05`."""
     text = format_units(value, METRICS[metric].unit.decimals)
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def format_value(metric: Metric, value: int | None) -> str | None:
+    """A value as `format_level` gives it; None where there is no number: not known, or beyond every one."""
+    return None if value is None or value == BEYOND else format_level(metric, value)
 
 
 def faults_of(rule: Rule, known: Known = Known()) -> list[str]:

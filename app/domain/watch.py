@@ -10,6 +10,12 @@ from typing import TypeAlias
 from app.domain.account import AccountKey
 from app.domain.chain import Address, BlockRef, ChainId
 from app.domain.risk import RiskStatus
+from app.domain.units import UINT256_MAX
+
+BEYOND = UINT256_MAX
+"""Stands for a value beyond every number, where one is needed to hold against a level: the health factor without debt
+(as contracts say it themselves), the distance of what no move liquidates, the utilisation of debt without capacity.
+People and programs are never shown it as a number."""
 
 
 class Severity(IntEnum):

@@ -9,11 +9,12 @@ from eth_utils.address import to_checksum_address
 
 from app.domain.account import AccountKey
 from app.domain.chain import BlockRef, ChainId
+from app.domain.rules import METRICS, format_value
 from app.domain.watch import ChainSubject, EventKind, MarketSubject, Subject
 from app.store.channels import Route
 from app.store.outbox import NewMessage
 from app.watch.quiet import send_after
-from app.watch.words import Told, exact, sentence, unit_of
+from app.watch.words import Told, sentence
 
 FOLLOW_UPS = frozenset({EventKind.CLEARED, EventKind.RETRACTED})
 """Events that are only of interest to whom the opening was told."""
@@ -66,10 +67,10 @@ def body_of(told: Told) -> dict[str, object]:
                 "opened_at": told.opened_at,
             },
             "subject": subject_body(told.subject, told.chain_id, told.label),
-            "value": exact(metric, event.value),
-            "level": exact(metric, event.level),
-            "clear_at": exact(metric, told.clear_at),
-            "unit": unit_of(metric),
+            "value": format_value(metric, event.value),
+            "level": format_value(metric, event.level),
+            "clear_at": format_value(metric, told.clear_at),
+            "unit": METRICS[metric].unit.value,
             "as_of": as_of_body(event.block),
             "inputs": {name: value if value is None else str(value) for name, value in event.inputs.items()},
             "text": sentence(told),

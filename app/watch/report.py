@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
+from app.domain.rules import METRICS, format_value
 from app.domain.specs import chain_spec
 from app.domain.watch import Severity
 from app.watch.messages import as_of_body, subject_body, timestamp_text
 from app.watch.run import ChainLook, Finding, Outcome, Report
-from app.watch.words import exact, finding_words, subject_words, unit_of
+from app.watch.words import finding_words, shown, subject_words
 
 _SAID = {
     Outcome.CALM: "calm",
@@ -62,9 +63,9 @@ def who(finding: Finding) -> str:
 
 def what(finding: Finding) -> str:
     """What was found, and how it stands now where that differs."""
-    metric, event = finding.episode.metric, finding.event
-    said, now = finding_words(metric, event), exact(metric, finding.value_now)
-    return said if finding.value_now in (event.value, None) else f"{said}; now {now}"
+    metric, event, now = finding.episode.metric, finding.event, finding.value_now
+    said = finding_words(metric, event)
+    return said if now is None or now == event.value else f"{said}; now {shown(metric, now)}"
 
 
 def chain_words(look: ChainLook) -> str:
@@ -102,10 +103,10 @@ def _finding_body(finding: Finding) -> dict[str, object]:
             "acknowledged_by": episode.acknowledged_by,
         },
         "subject": subject_body(episode.subject, episode.chain_id, finding.label),
-        "value": exact(episode.metric, event.value),
-        "level": exact(episode.metric, event.level),
-        "value_now": exact(episode.metric, finding.value_now),
-        "unit": unit_of(episode.metric),
+        "value": format_value(episode.metric, event.value),
+        "level": format_value(episode.metric, event.level),
+        "value_now": format_value(episode.metric, finding.value_now),
+        "unit": METRICS[episode.metric].unit.value,
         "as_of": as_of_body(event.block),
         "inputs": {name: one if one is None else str(one) for name, one in event.inputs.items()},
         "text": f"{who(finding)}: {what(finding)}",

@@ -9,9 +9,20 @@ from eth_utils.address import to_checksum_address
 
 from app.domain.account import AccountKey
 from app.domain.chain import ChainId
+from app.domain.rules import METRICS, LevelUnit, format_level
 from app.domain.specs import chain_spec
 from app.domain.units import WAD, format_units
-from app.domain.watch import BAD_BELOW, ChainSubject, EpisodeEvent, EventKind, MarketSubject, Metric, Severity, Subject
+from app.domain.watch import (
+    BAD_BELOW,
+    BEYOND,
+    ChainSubject,
+    EpisodeEvent,
+    EventKind,
+    MarketSubject,
+    Metric,
+    Severity,
+    Subject,
+)
 
 WAD_DECIMALS = 18
 
@@ -40,9 +51,6 @@ class Told:
     place: str = ""
     """The deployment's name for people; empty: its id is said."""
 
-
-COUNTS = frozenset({Metric.STATUS, Metric.PARAMETERS})
-SECONDS = frozenset({Metric.SECONDS_TO_LIQUIDATION, Metric.BLIND})
 
 _SHARES = frozenset(
     {
@@ -73,24 +81,20 @@ NAMES = {
     Metric.BLIND: "time without current data",
 }
 
-
-def unit_of(metric: Metric) -> str:
-    """What a metric's numbers count: `ratio`, `seconds` or `count`."""
-    if metric in SECONDS:
-        return "seconds"
-    return "count" if metric in COUNTS else "ratio"
-
-
-def exact(metric: Metric, value: int | None) -> str | None:
-    """The number as an exact decimal string, without trailing zeros: 1050000000000000000 -> `1.05`."""
-    if value is None or unit_of(metric) != "ratio":
-        return None if value is None else str(value)
-    text = format_units(value, WAD_DECIMALS).rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
+_NOTHING_LEFT = {
+    Metric.HEALTH_FACTOR: "nothing is owed any more",
+    Metric.PRICE_DISTANCE: "no price of one asset liquidates it any more",
+    Metric.JOINT_DISTANCE: "no such move liquidates it any more",
+    Metric.SIGMA_DISTANCE: "no such move liquidates it any more",
+    Metric.SECONDS_TO_LIQUIDATION: "time alone does not liquidate it any more",
+}
+"""Of a value beyond every number, where that is what was hoped for."""
 
 
 def shown(metric: Metric, value: int) -> str:
     """The number for people, rounded towards bad; but it never reads as a whole 1 (100 %) before it is there."""
+    if value == BEYOND:
+        return "beyond any number"
     match metric:
         case Metric.SECONDS_TO_LIQUIDATION | Metric.BLIND:
             return duration(value)
@@ -105,7 +109,8 @@ def level_shown(metric: Metric, level: int) -> str:
     """A level for people: as it was set, to the last digit."""
     if metric in _SHARES:
         return (format_units(level, 16).rstrip("0").rstrip(".") or "0") + " %"
-    return duration(level) if metric in SECONDS else exact(metric, level) or ""
+    is_time = METRICS[metric].unit is LevelUnit.SECONDS
+    return duration(level) if is_time else format_level(metric, level)
 
 
 def duration(seconds: int) -> str:
@@ -195,6 +200,8 @@ def _cleared_words(told: Told) -> str:
             return "no position got worse terms since"
         case Metric.BLIND:
             return "the data is current again"
+        case _ if event.value == BEYOND:
+            return _NOTHING_LEFT.get(metric, f"{NAMES[metric]} is {shown(metric, event.value)}")
         case _:
             said = f"{NAMES[metric]} {shown(metric, event.value)}"
             if told.clear_at is None:

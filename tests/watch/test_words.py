@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.rules import METRICS, LevelUnit, format_value
 from app.domain.units import WAD, parse_units
-from app.domain.watch import ChainSubject, EventKind, MarketSubject, Metric, Severity
-from app.watch.words import duration, exact, finding_words, level_shown, sentence, shown, unit_of
+from app.domain.watch import BEYOND, ChainSubject, EventKind, MarketSubject, Metric, Severity
+from app.watch.words import duration, finding_words, level_shown, sentence, shown
 from tests.watch.builders import event, told
 
-RATIOS = [metric for metric in Metric if unit_of(metric) == "ratio"]
+RATIOS = [metric for metric in Metric if METRICS[metric].unit is LevelUnit.RATIO]
 
 
 def test_an_opening_is_one_plain_sentence() -> None:
@@ -84,7 +85,7 @@ def test_numbers_for_people_are_never_better_than_the_truth(metric: Metric, valu
 
 @given(metric=st.sampled_from(RATIOS), value=st.integers(-(10**30), 10**40))
 def test_exact_numbers_lose_nothing_and_have_no_trailing_zeros(metric: Metric, value: int) -> None:
-    text = exact(metric, value)
+    text = format_value(metric, value)
 
     assert text is not None
     assert parse_units(text, 18) == value
@@ -92,7 +93,21 @@ def test_exact_numbers_lose_nothing_and_have_no_trailing_zeros(metric: Metric, v
 
 
 def test_counts_and_seconds_are_whole() -> None:
-    assert (exact(Metric.STATUS, 1), exact(Metric.BLIND, 600), exact(Metric.BLIND, None)) == ("1", "600", None)
+    assert format_value(Metric.STATUS, 1) == "1"
+    assert format_value(Metric.BLIND, 600) == "600"
+
+
+def test_what_is_not_known_or_beyond_every_number_is_no_number() -> None:
+    assert format_value(Metric.BLIND, None) is None
+    assert format_value(Metric.HEALTH_FACTOR, BEYOND) is None
+    assert shown(Metric.UTILIZATION, BEYOND) == "beyond any number"
+
+
+@pytest.mark.parametrize("metric", [Metric.HEALTH_FACTOR, Metric.JOINT_DISTANCE, Metric.SECONDS_TO_LIQUIDATION])
+def test_whoever_repaid_is_not_told_of_a_giant_number(metric: Metric) -> None:
+    said = sentence(told(metric=metric, event=event(EventKind.CLEARED, value=BEYOND)))
+    assert "any more" in said
+    assert "1157" not in said
 
 
 def test_levels_are_said_as_they_were_set() -> None:

@@ -8,6 +8,7 @@ from app.alerts.timers.looking import Looking
 from app.alerts.timers.options import TimerOptions
 from app.alerts.timers.sight import Sight, by_chain, chains_of
 from app.domain.chain import ChainId
+from app.domain.rules import format_value
 from app.domain.specs import chain_spec
 from app.domain.watch import EpisodeState, Metric, Severity
 from app.store.channels import Route, load_routes
@@ -19,7 +20,7 @@ from app.store.staleness import stale_reason
 from app.store.timers import FollowedList, load_known_keys
 from app.watch.messages import subject_body, timestamp_text
 from app.watch.quiet import local_day
-from app.watch.words import exact, shown, subject_words
+from app.watch.words import shown, subject_words
 
 DAY_SECONDS = 86_400
 _SEEN_SECONDS = 2 * 3_600
@@ -154,8 +155,8 @@ def _account_body(one: WorstAccount) -> dict[str, object]:
     return {
         "subject": subject_body(one.key, one.chain_id),
         "status": one.status,
-        "health_factor": exact(Metric.HEALTH_FACTOR, one.health_factor_wad),
-        "utilization": exact(Metric.UTILIZATION, one.utilization_wad),
+        "health_factor": format_value(Metric.HEALTH_FACTOR, one.health_factor_wad),
+        "utilization": format_value(Metric.UTILIZATION, one.utilization_wad),
     }
 
 

@@ -6,12 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from app.domain.units import UINT256_MAX
 from app.domain.watch import Measured, Member, Rule, Subject
-
-BEYOND = UINT256_MAX
-"""Stands for a value beyond every number, where one is needed to hold against a level: the health factor without debt
-(as contracts say it themselves), the distance of what no move liquidates, the utilisation of debt without capacity."""
 
 Facts: TypeAlias = dict[str, str | int | None]
 """What a value rests on, for people and for checking."""

@@ -10,14 +10,14 @@ from app.domain.account import AccountKey, AccountSnapshot
 from app.domain.chain import ChainId
 from app.domain.risk import Health, RiskAssessment, RiskStatus
 from app.domain.units import WAD
-from app.domain.watch import Rule
+from app.domain.watch import BEYOND, Rule
 from app.protocols.base import Adapter
 from app.store.blocks import StoredBlock
 from app.store.book import is_stored
 from app.store.engine import Database
 from app.valuation.assess import StateAt, quick_health
 from app.watch.measures.accounts import Exact, Picked, measure_each, unknown_because
-from app.watch.measures.asked import BEYOND, Facts, Inputs
+from app.watch.measures.asked import Facts, Inputs
 from app.watch.measures.facts import health_facts
 from app.watch.measures.members import Members
 from app.watch.measures.moment import Moment

@@ -11,13 +11,13 @@ from app.domain.legs import Factor
 from app.domain.risk import Health, LiquidationPrice, RiskAssessment, RiskStatus
 from app.domain.specs import chain_spec
 from app.domain.units import SECONDS_PER_YEAR, WAD
-from app.domain.watch import Rule
+from app.domain.watch import BEYOND, Rule
 from app.valuation.assess import StateAt
 from app.valuation.book import ChosenAt
 from app.valuation.distance import Horizon, seconds_to_liquidation
 from app.valuation.faults import note_fault
 from app.watch.measures.accounts import Exact, Picked, measure_each, unknown_because
-from app.watch.measures.asked import BEYOND, Facts, Inputs
+from app.watch.measures.asked import Facts, Inputs
 from app.watch.measures.facts import health_facts, market_facts
 from app.watch.measures.members import Members
 from app.watch.measures.moment import Moment

@@ -8,9 +8,9 @@ from functools import partial
 from app.domain.account import AccountKey
 from app.domain.risk import Health, RiskStatus
 from app.domain.units import WAD
-from app.domain.watch import Rule
+from app.domain.watch import BEYOND, Rule
 from app.watch.measures.accounts import Exact, Picked
-from app.watch.measures.asked import BEYOND, Inputs
+from app.watch.measures.asked import Inputs
 from app.watch.measures.facts import health_facts
 from app.watch.measures.members import Members
 from app.watch.measures.moment import Moment

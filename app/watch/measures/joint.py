@@ -13,7 +13,7 @@ from app.book.price_history import PriceHistory, load_price_history
 from app.domain.account import AccountKey, AccountSnapshot
 from app.domain.risk import Health, RiskAssessment, RiskStatus
 from app.domain.units import WAD
-from app.domain.watch import Rule
+from app.domain.watch import BEYOND, Rule
 from app.store.engine import Database
 from app.valuation.assess import StateAt
 from app.valuation.book import Ledger, Shock
@@ -23,7 +23,7 @@ from app.valuation.moves import GRID, HIGHEST, LOWEST, JointMove, Turn, joint_mo
 from app.valuation.shocks import UNKNOWN_MEASURES, scaled
 from app.valuation.volatility import GRID_SECONDS, DailySigma, basket_sigma, daily_sigma, distance_in_sigmas, on_grid
 from app.watch.measures.accounts import Exact, Picked, measure_each, unknown_because
-from app.watch.measures.asked import BEYOND, Facts, Inputs
+from app.watch.measures.asked import Facts, Inputs
 from app.watch.measures.distance import MOST_EXACT, at_once
 from app.watch.measures.facts import health_facts
 from app.watch.measures.members import Members

@@ -10,9 +10,9 @@ from app.book import Keeper
 from app.domain.account import AccountKey
 from app.domain.risk import RiskStatus
 from app.domain.units import WAD
-from app.domain.watch import Metric
+from app.domain.watch import BEYOND, Metric
 from app.store.engine import Database
-from app.watch.measures import BEYOND, Found, Measures
+from app.watch.measures import Found, Measures
 from app.watch.measures.past import block_at
 from tests.book.lake import find_lake
 from tests.book.tape import WALLETS, Tape

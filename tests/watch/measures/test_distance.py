@@ -14,7 +14,7 @@ from app.book import Keeper, Reading
 from app.domain.account import AccountKey, AccountSnapshot
 from app.domain.risk import RiskStatus
 from app.domain.units import SECONDS_PER_YEAR, WAD
-from app.domain.watch import Metric, Rule
+from app.domain.watch import BEYOND, Metric, Rule
 from app.protocols.registry import adapter_for
 from app.store.engine import Database
 from app.valuation.assess import AccountAssessment, StateAt
@@ -22,7 +22,7 @@ from app.valuation.distance import Horizon, seconds_to_liquidation
 from app.valuation.groups import DEFAULT_GROUPS
 from app.valuation.moves import joint_moves
 from app.valuation.volatility import daily_sigma
-from app.watch.measures import BEYOND, Asked, Measures
+from app.watch.measures import Asked, Measures
 from tests.book.lake import find_lake
 from tests.fakes.perp import LOT, USD6, find_fake, tide_account, tide_deployment
 from tests.fakes.pond import DOLLAR, ETHER, USD8, pond_account, pond_records

@@ -13,10 +13,10 @@ from app.domain.account import AccountKey, Unreadable
 from app.domain.batch import DueAccount, ScanRange
 from app.domain.risk import RiskAssessment, RiskStatus
 from app.domain.units import WAD
-from app.domain.watch import MarketSubject, Member, Metric, Rule
+from app.domain.watch import BEYOND, MarketSubject, Member, Metric, Rule
 from app.store.engine import Database
 from app.store.scans import plan_scan
-from app.watch.measures import BEYOND, Asked, Found, Measures
+from app.watch.measures import Asked, Found, Measures
 from tests.book.lake import UNLISTED, find_lake
 from tests.book.tape import SECOND, WALLETS, Tape
 from tests.book.test_keeper import follow
