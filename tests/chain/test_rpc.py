@@ -148,11 +148,12 @@ async def test_a_wait_longer_than_the_time_left_is_not_waited() -> None:
 async def test_how_long_to_wait_is_read_as_seconds_or_as_a_moment(
     given: str | timedelta | None, seconds: float | None
 ) -> None:
-    is_moment = isinstance(given, timedelta)
-    header = format_datetime(datetime.now(UTC) + given, usegmt=True) if is_moment else given
+    header = given
+    if isinstance(given, timedelta):
+        header = format_datetime(datetime.now(UTC) + given, usegmt=True)
 
     async def answer(_: web.Request) -> web.Response:
-        return web.Response(status=429, headers={"Retry-After": header} if header is not None else {})
+        return web.Response(status=429, headers={"Retry-After": str(header)} if header is not None else {})
 
     app = web.Application()
     app.router.add_post("/", answer)
