@@ -16,14 +16,14 @@ from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
-from app.channel_cli import channel_commands
+from app.commands.channel import channel_commands
+from app.commands.key import key_commands
+from app.commands.terminal import complaints, console
+from app.commands.terminal import run as _run
+from app.commands.watchlist import watchlist_commands
 from app.errors import Fatal, Refused, WaterlineError
-from app.key_cli import key_commands
 from app.settings import Settings, load_settings
 from app.supervisor import EXIT_FATAL, EXIT_REFUSED
-from app.terminal import complaints, console
-from app.terminal import run as _run
-from app.watchlist_cli import watchlist_commands
 
 if TYPE_CHECKING:
     from app.api.schemas.protocols import ProtocolsView
@@ -131,7 +131,7 @@ def deliver() -> None:
     """Send alerts to their channels, and try again what was not taken. Several may run at once."""
 
     async def command(settings: Settings) -> None:
-        from app import delivery
+        from app.commands import delivery
 
         await delivery.deliver(settings)
 
@@ -147,7 +147,7 @@ def track(
     """Have wallets looked up at the next block, without waiting for the search of old blocks to come to them."""
 
     async def command(settings: Settings) -> int:
-        from app import upkeep
+        from app.commands import upkeep
 
         return await upkeep.track(settings, addresses or [], file, chain, console)
 
@@ -165,7 +165,7 @@ def thin(
     """
 
     async def command(settings: Settings) -> None:
-        from app import upkeep
+        from app.commands import upkeep
 
         await upkeep.thin(settings, days, chain, console)
 

@@ -18,8 +18,9 @@ from typing import TypeVar
 import aiohttp
 from rich.console import Console
 
-from app import demo_watch, wiring
+from app import wiring
 from app.alerts.vault import keep_key
+from app.commands import demo_watch
 from app.errors import Refused, Retryable, WaterlineError
 from app.following import verify_chain
 from app.settings import SecretUrl, Settings, environment_with

@@ -25,7 +25,9 @@ from app.api.desk import Desk
 from app.api.limits import LimitOptions
 from app.api.source import ReadPath
 from app.api.status import load_status_view
-from app.delivery import environment_of, vault_of
+from app.commands.delivery import environment_of, vault_of
+from app.commands.terminal import database_named, until_signal
+from app.commands.watching import make_evaluator
 from app.domain.market import Deployment
 from app.errors import Refused, WaterlineError
 from app.following import endpoint_pool, ens_names, note_refused, pooled_heads, verify_chain
@@ -42,9 +44,7 @@ from app.settings import Settings
 from app.store.deployments import load_deployments
 from app.store.engine import Database
 from app.store.migrate import upgrade, verify_schema
-from app.terminal import database_named, until_signal
 from app.valuation.groups import DEFAULT_GROUPS
-from app.watching import make_evaluator
 from app.web.routes import mount_pages
 from devnet import demo as local_chain
 

@@ -12,10 +12,10 @@ from rich.console import Console
 from app.api.limits import Allowance
 from app.api.source import ReadPath
 from app.api.tracking import Tracker
+from app.commands.upkeep import parse_wallets, read_lines, thin, track
 from app.errors import Refused
 from app.settings import load_settings
 from app.store.tracked import TrackList
-from app.upkeep import parse_wallets, read_lines, thin, track
 from app.web.routes import mount_pages
 from tests.fakes.site import DEVNET, Site, wallet
 

@@ -21,6 +21,7 @@ from app.alerts.metrics import AlertMetrics
 from app.alerts.timers import TimerOptions, Timers, together
 from app.alerts.trial import trial_message
 from app.alerts.vault import KEY_FILE, Vault
+from app.commands.terminal import database_named, until_signal
 from app.errors import Refused
 from app.settings import Settings
 from app.store.change_log import CLI, Changing, changing
@@ -38,7 +39,6 @@ from app.store.channels import (
 from app.store.engine import Database, ReadSession
 from app.store.migrate import verify_schema
 from app.store.outbox import load_attempts, load_delivery, store_messages
-from app.terminal import database_named, until_signal
 
 _TRIAL_SECONDS = 30
 _LOOK_SECONDS = 0.2

@@ -19,7 +19,8 @@ from app.api.member_forms import CSV_HEADER, ReadMembers, csv_lines, member_view
 from app.api.names import NameResolver
 from app.api.rule_forms import rule_view
 from app.api.schemas.watchlists import MemberIn, WatchlistIn
-from app.delivery import opened
+from app.commands.delivery import opened
+from app.commands.upkeep import parse_wallets
 from app.errors import Refused
 from app.settings import Settings
 from app.store.change_log import CLI, Changing, changing
@@ -36,7 +37,6 @@ from app.store.watchlists import (
     load_lists,
     update_list,
 )
-from app.upkeep import parse_wallets
 
 Model = TypeVar("Model", bound=BaseModel)
 

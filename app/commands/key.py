@@ -9,9 +9,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from app.commands.terminal import complaints, console, run
 from app.errors import Refused
 from app.settings import Settings
-from app.terminal import complaints, console, run
 
 key_commands = typer.Typer(help="Keys of the API: for watchlists, channels, episodes and the log of changes.")
 
@@ -27,7 +27,7 @@ def create(
 
     async def command(settings: Settings) -> None:
         from app.api.keys import new_key
-        from app.delivery import opened
+        from app.commands.delivery import opened
         from app.store.change_log import CLI, changing
         from app.store.keys import Scope, store_key
 
@@ -52,7 +52,7 @@ def list_() -> None:
     """Every key, without its secret part."""
 
     async def command(settings: Settings) -> None:
-        from app.delivery import opened
+        from app.commands.delivery import opened
         from app.store.keys import load_keys
 
         async with opened(settings, "waterline key") as database, database.read() as session:
@@ -74,7 +74,7 @@ def revoke(key_id: Annotated[str, typer.Argument(help="Its id: what stands betwe
     """End a key at once and for ever."""
 
     async def command(settings: Settings) -> None:
-        from app.delivery import opened
+        from app.commands.delivery import opened
         from app.store.change_log import CLI, changing
         from app.store.keys import revoke_key
 

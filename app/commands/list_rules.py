@@ -11,9 +11,9 @@ from app.api.problems import ApiProblem
 from app.api.rule_forms import rule_of
 from app.api.schemas.alerts import RouteIn
 from app.api.schemas.watchlists import RuleIn
+from app.commands.lists import changing_lists, checked, held_list
 from app.domain.rules import Known
 from app.errors import Refused
-from app.lists import changing_lists, checked, held_list
 from app.settings import Settings
 from app.store.channels import delete_route, load_channel_named, store_route
 from app.store.deployments import load_deployments

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from app.commands.terminal import console, run
 from app.errors import Refused
-from app.terminal import console, run
 
 watchlist_commands = typer.Typer(help="Lists of wallets, what is looked for in them, and whom they tell.")
 rule_commands = typer.Typer(help="What is looked for. docs/alerts.md says what each metric means.")
@@ -25,7 +25,7 @@ _Channel = Annotated[str, typer.Argument(help="Name of the channel.")]
 @watchlist_commands.command("list")
 def list_() -> None:
     """Every list, with how much is in it."""
-    from app import lists
+    from app.commands import lists
 
     run(lambda settings: lists.print_lists(settings, console))
 
@@ -33,7 +33,7 @@ def list_() -> None:
 @watchlist_commands.command()
 def show(name: _Name) -> None:
     """One list: its first members, its rules, and whom it tells."""
-    from app import lists
+    from app.commands import lists
 
     run(lambda settings: lists.print_list(settings, name, console))
 
@@ -41,7 +41,7 @@ def show(name: _Name) -> None:
 @watchlist_commands.command()
 def create(name: _Name, note: Annotated[str, typer.Option(help="For people.")] = "") -> None:
     """Make an empty list."""
-    from app import lists
+    from app.commands import lists
 
     run(lambda settings: lists.add_list(settings, name, note, console))
 
@@ -49,7 +49,7 @@ def create(name: _Name, note: Annotated[str, typer.Option(help="For people.")] =
 @watchlist_commands.command()
 def delete(name: _Name) -> None:
     """Delete a list with its members, rules, routes and episodes."""
-    from app import lists
+    from app.commands import lists
 
     run(lambda settings: lists.drop_list(settings, name))
 
@@ -57,7 +57,7 @@ def delete(name: _Name) -> None:
 @watchlist_commands.command()
 def pause(name: _Name) -> None:
     """Evaluate a list no more. Its open episodes stay as they are."""
-    from app import lists
+    from app.commands import lists
 
     run(lambda settings: lists.pause_list(settings, name, is_paused=True))
 
@@ -65,7 +65,7 @@ def pause(name: _Name) -> None:
 @watchlist_commands.command()
 def resume(name: _Name) -> None:
     """Evaluate a list again."""
-    from app import lists
+    from app.commands import lists
 
     run(lambda settings: lists.pause_list(settings, name, is_paused=False))
 
@@ -79,7 +79,7 @@ def add(
     tag: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
 ) -> None:
     """Put wallets on a list. One that is there already gets the label and the tags given now."""
-    from app import lists
+    from app.commands import lists
 
     given = {"chain_id": chain, "label": label, "tags": tag or []}
     run(lambda settings: lists.add_wallets(settings, name, addresses, given, console))
@@ -88,7 +88,7 @@ def add(
 @watchlist_commands.command()
 def remove(name: _Name, addresses: _Addresses, chain: _Chain = None) -> None:
     """Take wallets off a list."""
-    from app import lists
+    from app.commands import lists
 
     run(lambda settings: lists.remove_wallets(settings, name, addresses, chain, console))
 
@@ -100,7 +100,7 @@ def import_(
     partial: Annotated[bool, typer.Option("--partial", help="Store the good lines though others are not.")] = False,
 ) -> None:
     """Put the wallets of a file on a list: all, or none when a line is faulty. Every faulty line is named."""
-    from app import lists
+    from app.commands import lists
 
     run(lambda settings: lists.import_csv(settings, name, file, console, partial=partial))
 
@@ -108,7 +108,7 @@ def import_(
 @watchlist_commands.command()
 def export(name: _Name, file: Annotated[Path | None, typer.Argument(help="Default: standard output.")] = None) -> None:
     """Write the wallets of a list as CSV, as import takes it."""
-    from app import lists
+    from app.commands import lists
 
     run(lambda settings: lists.export_csv(settings, name, file))
 
@@ -126,7 +126,7 @@ def look(
     Exit status: 0 calm, 1 findings, 2 it cannot be known (a chain is stale, members are unknown, the database is away).
     It may run beside a monitor and beside itself: nothing is told twice.
     """
-    from app import watching
+    from app.commands import watching
 
     given = watching.Asked(names or [], chain, shown_as, fail_on, deliver)
     run(lambda settings: watching.run_watchlists(settings, given, console))
@@ -163,7 +163,7 @@ def add_rule(
     given |= {"move": move, "window_seconds": window, "statuses": status or [], "deployment_id": deployment}
     given |= {"chain_id": chain, "cooldown_seconds": cooldown}
 
-    from app import list_rules
+    from app.commands import list_rules
 
     run(lambda settings: list_rules.add_rule(settings, name, given, console))
 
@@ -171,7 +171,7 @@ def add_rule(
 @rule_commands.command("remove")
 def remove_rule(name: _Name, rule: Annotated[str, typer.Argument(metavar="RULE", help="Name of the rule.")]) -> None:
     """Take a rule from a list. Its open episodes end with the next evaluation."""
-    from app import list_rules
+    from app.commands import list_rules
 
     run(lambda settings: list_rules.remove_rule(settings, name, rule))
 
@@ -192,7 +192,7 @@ def set_route(
     given: dict[str, object] = {"min_severity": min_severity, "timezone": timezone, "quiet_from": begin}
     given |= {"quiet_to": end, "quiet_override": quiet_override, "repeat_seconds": repeat, "digest_at": digest}
 
-    from app import list_rules
+    from app.commands import list_rules
 
     run(lambda settings: list_rules.set_route(settings, name, channel, given))
 
@@ -200,7 +200,7 @@ def set_route(
 @route_commands.command("remove")
 def remove_route(name: _Name, channel: _Channel) -> None:
     """Have a list tell a channel nothing any more."""
-    from app import list_rules
+    from app.commands import list_rules
 
     run(lambda settings: list_rules.remove_route(settings, name, channel))
 

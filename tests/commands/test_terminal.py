@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from app.terminal import until_signal
+from app.commands.terminal import until_signal
 
 
 async def test_work_does_not_pay_for_collecting_what_was_imported_before_it() -> None:

@@ -16,13 +16,13 @@ from rich.table import Table
 from app.alerts.dispatch import Dispatcher
 from app.alerts.timers import Timers
 from app.book import Keeper
-from app.delivery import opened, sender_context, timer_options
+from app.commands.delivery import opened, sender_context, timer_options
+from app.commands.terminal import complaints
 from app.domain.watch import Severity
 from app.errors import Refused, WaterlineError
 from app.settings import Settings
 from app.store.deployments import load_deployments
 from app.store.engine import Database
-from app.terminal import complaints
 from app.valuation.groups import DEFAULT_GROUPS
 from app.watch.evaluate import Evaluator
 from app.watch.ledger import StoredLedger

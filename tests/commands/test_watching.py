@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from rich.console import Console
 
-from app import watching
+from app.commands import watching
 from app.errors import Refused
 from app.settings import load_settings
 from app.store.engine import Database

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from app.commands.terminal import console, run
 from app.errors import Refused
 from app.settings import Settings
-from app.terminal import console, run
 
 channel_commands = typer.Typer(help="Where alerts are sent: webhooks, Telegram, Slack, mail, standard output.")
 
@@ -22,7 +22,7 @@ def list_() -> None:
     """Every channel. Secrets are not shown."""
 
     async def command(settings: Settings) -> None:
-        from app import delivery
+        from app.commands import delivery
 
         await delivery.list_channels(settings, console)
 
@@ -52,7 +52,7 @@ def add(
         given["secret_from_env"] = secret_from_env
 
     async def command(settings: Settings) -> None:
-        from app import delivery
+        from app.commands import delivery
 
         await delivery.add_channel(settings, name, kind, given, console, int(time.time()))
 
@@ -64,7 +64,7 @@ def test(name: _Name) -> None:
     """Send a message that says it is a test, and say what came of it. Exit status 1: it was not taken."""
 
     async def command(settings: Settings) -> int:
-        from app import delivery
+        from app.commands import delivery
 
         return await delivery.try_channel(settings, name, console)
 
@@ -76,7 +76,7 @@ def remove(name: _Name) -> None:
     """Forget a channel, with its routes and everything that was sent there."""
 
     async def command(settings: Settings) -> None:
-        from app import delivery
+        from app.commands import delivery
 
         await delivery.remove_channel(settings, name, int(time.time()))
 
@@ -88,7 +88,7 @@ def enable(name: _Name) -> None:
     """Send to a channel again. What died meanwhile stays dead until it is replayed."""
 
     async def command(settings: Settings) -> None:
-        from app import delivery
+        from app.commands import delivery
 
         await delivery.switch_channel(settings, name, int(time.time()), reason=None)
 
@@ -102,7 +102,7 @@ def disable(
     """Send nothing to a channel any more; what waits is dead."""
 
     async def command(settings: Settings) -> None:
-        from app import delivery
+        from app.commands import delivery
 
         await delivery.switch_channel(settings, name, int(time.time()), reason=reason)
 
@@ -117,7 +117,7 @@ def rotate(
     """Give a webhook a new signing secret."""
 
     async def command(settings: Settings) -> None:
-        from app import delivery
+        from app.commands import delivery
 
         await delivery.rotate_channel(settings, name, keep_hours, console, int(time.time()))
 
@@ -129,7 +129,7 @@ def rekey() -> None:
     """Encrypt every secret with the first key of SECRETS_KEY. After that the older keys are not needed any more."""
 
     async def command(settings: Settings) -> None:
-        from app import delivery
+        from app.commands import delivery
 
         await delivery.rekey_channels(settings, console, int(time.time()))
 
