@@ -22,7 +22,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 install: $(VENV)/.installed contracts ## Python packages into .venv, Anvil and the protocol contracts into the cache
 
 contracts: $(VENV)/.installed
-	@$(BIN)/python -m devnet.fetch
+	@$(BIN)/python -m devnet.setup
 
 browser: $(VENV)/.installed
 	@$(BIN)/python -m tests.fixtures.browser

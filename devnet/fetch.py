@@ -1,7 +1,7 @@
 """Set-up of the devnet: fetch the pinned packages, check them, keep what is needed.
 
 Packages are named in `packages.json` by name, version and SHA-512; npm (it comes with the Python environment)
-brings the tarballs, no package script is ever run, and nothing is installed. `python -m devnet.fetch` does all of
+brings the tarballs, no package script is ever run, and nothing is installed. `python -m devnet.setup` does all of
 it, the one compilation included.
 """
 
@@ -222,14 +222,3 @@ def _inner_path(name: str) -> str:
     """A member's path inside the package: the one top folder dropped, and no way out of the target folder."""
     parts = PurePosixPath(name).parts[1:]
     return "" if ".." in parts else "/".join(parts)
-
-
-def main() -> int:
-    """Fetch and compile everything with a progress display; exit status 0 when the devnet is ready to run."""
-    from devnet.setup import main as set_up  # here, because set-up needs the compiler, which needs this module
-
-    return set_up()
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

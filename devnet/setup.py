@@ -1,4 +1,4 @@
-"""What `python -m devnet.fetch` shows: downloads, then the compilation, and how long it took."""
+"""`python -m devnet.setup`, with a progress display: downloads, then the compilation, and how long it took."""
 
 from __future__ import annotations
 
@@ -50,3 +50,7 @@ def set_up(console: Console) -> None:
         for unit in units:
             compiled(unit)
             progress.advance(task)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
