@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from pathlib import Path
 
-from devnet.cache import cache_root, locked, staged_directory
-from devnet.fetch import node_binary, package_path, pinned_packages
+from devnet.fetch import node_binary
 from devnet.math_utils import NODE_TIMEOUT_SECONDS
+from devnet.modules import module_folder
 from devnet.node import Json
 
 _MODULES = {
@@ -50,7 +49,7 @@ def evaluate(script: str, value: object) -> Json:
     done = subprocess.run(  # noqa: S603 - our own command line, no shell
         [str(node_binary()), *options, "-e", _DRIVER % script],
         input=json.dumps(value).encode(),
-        env={**os.environ, "NODE_PATH": str(_module_folder())},
+        env={**os.environ, "NODE_PATH": str(module_folder("morpho", _MODULES, {"viem": _NO_VIEM}))},
         capture_output=True,
         timeout=NODE_TIMEOUT_SECONDS,
         check=False,
@@ -59,24 +58,3 @@ def evaluate(script: str, value: object) -> Json:
         raise ValueError(done.stderr.decode(errors="replace")[-1000:])
     result: Json = json.loads(done.stdout)
     return result
-
-
-def _module_folder() -> Path:
-    """A folder as Node looks modules up in: links into the cache, and what stands for viem."""
-    root = cache_root()
-    parts = [pinned_packages()[key].directory for key in _MODULES.values()]
-    target = root / "modules" / "-".join(["morpho", *(part.rpartition("-")[2] for part in parts)])
-    if target.is_dir():
-        return target
-    folders = {module: package_path(key) for module, key in _MODULES.items()}
-    with locked(root, "modules"):
-        if not target.is_dir():
-            with staged_directory(target) as staging:
-                for module, folder in folders.items():
-                    link = staging / module
-                    link.parent.mkdir(parents=True, exist_ok=True)
-                    link.symlink_to(folder)
-                viem = staging / "viem"
-                viem.mkdir()
-                (viem / "index.js").write_text(_NO_VIEM)
-    return target

@@ -7,11 +7,9 @@ shown as scheme, host and port.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
@@ -25,67 +23,19 @@ from pydantic import (
     Field,
     SecretStr,
     StringConstraints,
-    TypeAdapter,
     ValidationError,
     field_validator,
 )
 
-from app.domain.chain import Address
 from app.domain.market import Deployment
 from app.errors import Refused
+from app.settings.chains import ChainSettings, chain_settings
+from app.settings.files import asset_groups, extra_deployments, faults_of
+from app.settings.urls import SecretUrl, is_url
 
-_CHAIN_SETTING = re.compile(r"(RPC_URL|WS_URL|FROM_BLOCK)_(.+)", re.IGNORECASE)
 _OF_A_CHANNEL = "channel_secret_"
 _FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 _POSTGRES_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
-
-
-class SecretUrl:
-    """A URL that may hold a key: prints as scheme, host and port only; `reveal()` is for the connection itself."""
-
-    __slots__ = ("_url",)
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def reveal(self) -> str:
-        """The whole URL. Never log it."""
-        return self._url
-
-    def __str__(self) -> str:
-        parts = urlsplit(self._url)
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{parts.hostname or ''}{port}"
-
-    def __repr__(self) -> str:
-        return f"SecretUrl({self})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SecretUrl) and self._url == other._url
-
-    def __hash__(self) -> int:
-        return hash(self._url)
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointSettings:
-    """One endpoint of a chain."""
-
-    url: SecretUrl
-    """Where it is read: http(s), or ws(s)."""
-    ws_url: SecretUrl | None = None
-    """Where it announces new blocks; None: it is asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChainSettings:
-    """How one chain is reached."""
-
-    chain_id: int
-    endpoints: tuple[EndpointSettings, ...]
-    """At least one, the preferred ones first."""
-    from_block: int | None = None
-    """First block to search for accounts; None: each deployment's own start block."""
 
 
 class Settings(BaseModel):
@@ -184,7 +134,7 @@ class Settings(BaseModel):
         if not isinstance(value, str):
             return value
         parts = _parts(value)
-        if not all(_is_url(part, ("http", "https")) for part in parts):
+        if not all(is_url(part, ("http", "https")) for part in parts):
             raise ValueError("must be a URL that starts with https:// or http://, or several with commas between them")
         return tuple(map(SecretUrl, parts))
 
@@ -209,7 +159,7 @@ class Settings(BaseModel):
     @field_validator("public_url")
     @classmethod
     def _is_public_url(cls, value: str | None) -> str | None:
-        if value is not None and (not _is_url(value, ("http", "https")) or urlsplit(value).query):
+        if value is not None and (not is_url(value, ("http", "https")) or urlsplit(value).query):
             raise ValueError("must be a URL that starts with https:// or http://, without a query")
         return value
 
@@ -261,15 +211,15 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
         environ = {**_dotenv(env_file or Path(".env")), **os.environ}
     values = {name.lower(): value for name, value in environ.items() if value != ""}
     faults: list[str] = []
-    chains = _chain_settings(values, faults)
-    extra = _extra_deployments(values.get("deployments_file"), faults)
-    groups = _asset_groups(values.get("asset_groups_file"), faults)
+    chains = chain_settings(values, faults)
+    extra = extra_deployments(values.get("deployments_file"), faults)
+    groups = asset_groups(values.get("asset_groups_file"), faults)
     plain = {name: value for name, value in values.items() if name in ENVIRONMENT_FIELDS}
     try:
         collected = {"chains": chains, "extra_deployments": extra, "asset_groups": groups}
         settings = Settings.model_validate({**plain, **collected, "channel_secrets": _channel_secrets(values)})
     except ValidationError as error:
-        faults += [f"{place.upper()}: {message}" for place, message in _faults(error)]
+        faults += [f"{place.upper()}: {message}" for place, message in faults_of(error)]
     if faults:
         raise Refused("these settings are wrong:\n" + "\n".join(f"  {fault}" for fault in sorted(faults)))
     return settings
@@ -292,132 +242,3 @@ def _channel_secrets(values: Mapping[str, str]) -> dict[str, SecretStr]:
 
 def _dotenv(path: Path) -> dict[str, str]:
     return {name: value for name, value in dotenv_values(path).items() if value is not None}
-
-
-def _faults(error: ValidationError) -> list[tuple[str, str]]:
-    """(place, message) of each of pydantic's findings, without the values found: they may be secrets."""
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    return [(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in found]
-
-
-def _chain_settings(values: Mapping[str, str], faults: list[str]) -> dict[int, ChainSettings]:
-    by_chain: dict[int, dict[str, str]] = {}
-    for name, value in values.items():
-        match = _CHAIN_SETTING.fullmatch(name)
-        if match and match[2].isdecimal():
-            by_chain.setdefault(int(match[2]), {})[match[1].upper()] = value
-        elif match:
-            faults.append(f"{name.upper()}: must end in a chain id, as RPC_URL_1 does for Ethereum")
-    chains: dict[int, ChainSettings] = {}
-    for chain_id, given in sorted(by_chain.items()):
-        rpc_urls = _urls(given.get("RPC_URL"), f"RPC_URL_{chain_id}", ("http", "https", "ws", "wss"), faults)
-        ws_urls = _urls(given.get("WS_URL"), f"WS_URL_{chain_id}", ("ws", "wss"), faults)
-        from_block = given.get("FROM_BLOCK")
-        if from_block is not None and not from_block.isdecimal():
-            faults.append(f"FROM_BLOCK_{chain_id}: must be a block number")
-        elif "RPC_URL" not in given:
-            faults.append(f"RPC_URL_{chain_id}: is missing, though another setting of chain {chain_id} is given")
-        elif rpc_urls:
-            first = None if from_block is None else int(from_block)
-            chains[chain_id] = ChainSettings(chain_id, _endpoints(rpc_urls, ws_urls), first)
-    return chains
-
-
-def _endpoints(rpc_urls: tuple[SecretUrl, ...], ws_urls: tuple[SecretUrl, ...]) -> tuple[EndpointSettings, ...]:
-    """Each socket belongs to the first endpoint on its host that has none; one left over is an endpoint of its own."""
-    left = list(ws_urls)
-    endpoints: list[EndpointSettings] = []
-    for url in rpc_urls:
-        parts = urlsplit(url.reveal())
-        if parts.scheme in ("ws", "wss"):
-            socket: SecretUrl | None = url
-        else:
-            same_host = (one for one in left if urlsplit(one.reveal()).hostname == parts.hostname)
-            socket = next(same_host, None)
-            if socket is not None:
-                left.remove(socket)
-        endpoints.append(EndpointSettings(url, socket))
-    return (*endpoints, *(EndpointSettings(url, url) for url in left))
-
-
-def _urls(value: str | None, name: str, schemes: tuple[str, ...], faults: list[str]) -> tuple[SecretUrl, ...]:
-    """The URLs of a setting, which commas or white space part; none where it is not given or has a fault."""
-    parts = [part for part in re.split(r"[,\s]+", value or "") if part]
-    if len(set(parts)) < len(parts):
-        faults.append(f"{name}: names an endpoint twice")
-        return ()
-    if not all(_is_url(part, schemes) for part in parts):
-        wanted = " or ".join(scheme + "://" for scheme in schemes)
-        faults.append(f"{name}: must be a URL that starts with {wanted}, or several with commas between them")
-        return ()
-    return tuple(map(SecretUrl, parts))
-
-
-def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _check_address(text: str) -> str:
-    Address.from_hex(text)
-    return text
-
-
-_AddressText = Annotated[str, AfterValidator(_check_address)]
-
-
-class _DeploymentEntry(BaseModel):
-    """One entry of the deployments file, in the shape of `Deployment`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-    chain_id: Annotated[int, Field(ge=1)]
-    protocol: Annotated[str, StringConstraints(min_length=1)]
-    name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
-    address: _AddressText
-    start_block: Annotated[int, Field(ge=0)] = 0
-    contracts: dict[str, _AddressText] = {}
-
-    def deployment(self) -> Deployment:
-        contracts = {role: Address.from_hex(address) for role, address in self.contracts.items()}
-        address = Address.from_hex(self.address)
-        return Deployment(self.id, self.chain_id, self.protocol, self.name, address, self.start_block, contracts)
-
-
-def _extra_deployments(path: str | None, faults: list[str]) -> tuple[Deployment, ...]:
-    if path is None:
-        return ()
-    try:
-        entries = json.loads(Path(path).read_text())
-        if not isinstance(entries, list):
-            raise ValueError("must hold a JSON list of deployments")
-        return tuple(_DeploymentEntry.model_validate(entry).deployment() for entry in entries)
-    except ValidationError as error:
-        faults += [f"DEPLOYMENTS_FILE: {path}: {place}: {message}" for place, message in _faults(error)]
-    except (OSError, ValueError) as error:
-        faults.append(f"DEPLOYMENTS_FILE: {path}: {error}")
-    return ()
-
-
-_GROUPS_FILE = TypeAdapter(
-    dict[
-        Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")],
-        tuple[Annotated[str, StringConstraints(min_length=1, max_length=100)], ...],
-    ]
-)
-
-
-def _asset_groups(path: str | None, faults: list[str]) -> dict[str, tuple[str, ...]]:
-    if path is None:
-        return {}
-    try:
-        return _GROUPS_FILE.validate_python(json.loads(Path(path).read_text()))
-    except ValidationError as error:
-        faults += [f"ASSET_GROUPS_FILE: {path}: {place}: {message}" for place, message in _faults(error)]
-    except (OSError, ValueError) as error:
-        faults.append(f"ASSET_GROUPS_FILE: {path}: {error}")
-    return {}
