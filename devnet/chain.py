@@ -97,15 +97,15 @@ class DevChain:
 
         Raises:
             TransactionFailed: one that must succeed reverted, or did not get into the block.
+        NodeError: the node refused, or somebody took the block away before its receipts were read.
         """
         timestamp = self.timestamp + self.block_seconds if timestamp is None else timestamp
         self.client.call("evm_setNextBlockTimestamp", timestamp)
         self.client.call("evm_mine")
         block = self.client.record("eth_getBlockByNumber", "latest", False)
         self.number, self.timestamp = integer(block["number"]), integer(block["timestamp"])
-        receipts = self.client.call("eth_getBlockReceipts", "latest") if self._queue else []
+        receipts = self.client.rows("eth_getBlockReceipts", "latest") if self._queue else []
         queue, self._queue = self._queue, []
-        assert isinstance(receipts, list)
         by_hash = {row["transactionHash"]: row for row in receipts if isinstance(row, dict)}
         outcomes = []
         for sent in queue:

@@ -12,10 +12,9 @@ from pathlib import Path
 from types import FrameType
 
 from app.domain.chain import Address
+from app.errors import Fatal
 from devnet.anvil import AnvilFailed
-from devnet.chain import TransactionFailed
 from devnet.life import HOUR
-from devnet.node import NodeError
 from devnet.pool import WAD, AccountView
 from devnet.world import NEIGHBOURS, World
 
@@ -157,20 +156,22 @@ def _wait_for(file: Path | None, stop: threading.Event) -> None:
 def _live(world: World, block_seconds: float, stop: threading.Event) -> None:
     """One block each `block_seconds`; a late block does not make the next ones hurry.
 
-    The node is anybody's to play with: a block that a reorg or somebody's mining spoils is given up, not the demo.
+    The node is anybody's to play with: a block that a reorg or somebody's mining spoils is given up, not the demo,
+    whatever it is that is read of a chain while it changes.
     """
     spoilt = 0
     while not stop.is_set():
         begun = time.monotonic()
         try:
             try:
+                if spoilt:
+                    world.start_over()
                 world.step_live()
                 spoilt = 0
-            except (TransactionFailed, NodeError):
+            except Fatal:
                 spoilt += 1
                 if spoilt > SPOILT_IN_A_ROW:
                     raise
-                world.start_over()
         except OSError as error:
             if stop.is_set():
                 return

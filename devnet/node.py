@@ -72,6 +72,17 @@ class NodeClient:
             raise NodeError(method, 0, f"expected an object, got {type(result).__name__}", None)
         return result
 
+    def rows(self, method: str, *params: Json) -> list[Json]:
+        """A call whose result is a list.
+
+        Raises:
+            NodeError: it is not, null included.
+        """
+        result = self.call(method, *params)
+        if not isinstance(result, list):
+            raise NodeError(method, 0, f"expected a list, got {type(result).__name__}", None)
+        return result
+
     def close(self) -> None:
         self._connection.close()
 
@@ -94,6 +105,11 @@ class NodeClient:
 
 
 def integer(value: Json) -> int:
-    """A hex quantity inside an answer, as a number."""
-    assert isinstance(value, str), f"expected a hex quantity, got {value!r}"
+    """A hex quantity inside an answer, as a number.
+
+    Raises:
+        NodeError: it is none.
+    """
+    if not isinstance(value, str):
+        raise NodeError("answer", 0, f"expected a hex quantity, got {type(value).__name__}", None)
     return int(value, 16)

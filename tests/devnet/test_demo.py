@@ -91,19 +91,28 @@ def test_the_announced_wallets_are_what_is_said_of_them(session_world: World) ->
 
 def test_the_demo_lives_on_when_somebody_else_reorganises_its_chain(world: World) -> None:
     stop = threading.Event()
-    living = threading.Thread(target=demo._live, args=(world, 0.05, stop))
+    ended: list[BaseException] = []
+
+    def live() -> None:
+        try:
+            demo._live(world, 0.05, stop)
+        except BaseException as error:  # named by the assertions below
+            ended.append(error)
+            raise
+
+    living = threading.Thread(target=live)
     with closing(NodeClient(world.anvil.port)) as client:
         before = client.quantity("eth_blockNumber")
         living.start()
         for method, params in (("anvil_reorg", (3, [])), ("anvil_rollback", (2,)), ("evm_mine", ())) * 5:
             at = client.quantity("eth_blockNumber")
             while client.quantity("eth_blockNumber") < max(at + 1, before + 4):
-                assert living.is_alive()
+                assert living.is_alive(), ended
                 time.sleep(0.01)
             client.call(method, *params)
         at = client.quantity("eth_blockNumber")
         while client.quantity("eth_blockNumber") < at + 3:
-            assert living.is_alive()
+            assert living.is_alive(), ended
             time.sleep(0.01)
         stop.set()
         living.join(60)
