@@ -106,6 +106,23 @@ def percent_up(text: str | None) -> str:
     return percent(text, ROUND_DOWN if Decimal("0.995") <= value < 1 else ROUND_CEILING)
 
 
+def share_down(text: str | None) -> str:
+    """A share of a whole: `0.9999975` -> `99.9997 %`; only all of it reads `100 %`."""
+    if text is None:
+        return NONE
+    return "100 %" if Decimal(text) == 1 else percent(text, ROUND_DOWN, decimals=4)
+
+
+def error_up(text: str | None) -> str:
+    """A relative error, rounded up: `0.0243902` -> `2.44 %`; only none at all reads `0`."""
+    if text is None:
+        return NONE
+    error = Decimal(text)
+    if not error:
+        return "0"
+    return "under 0.0001 %" if error < Decimal("0.000001") else percent(text, ROUND_CEILING, 2 - (error.adjusted() + 2))
+
+
 def threshold(text: str | None) -> str:
     """A protocol parameter, exact: `0.8300` -> `83.00 %`, as the contracts state them in whole basis points."""
     return percent(text, decimals=2)

@@ -56,6 +56,8 @@ def make_environment(assets: Mapping[str, Asset]) -> Environment:
         liquidation_price=shown.liquidation_price,
         ratio_down=shown.ratio_down,
         percent_up=shown.percent_up,
+        share_down=shown.share_down,
+        error_up=shown.error_up,
         threshold=shown.threshold,
         distance=shown.distance,
         age=shown.age,

@@ -19,7 +19,15 @@ async def test_every_number_is_the_apis_own() -> None:
     text = await page(b.StubSource())
     for number in ("0.999997500000000000", "0.024390243902439025", "400,000", "2050000000", "2000000000", "23,450,001"):
         assert number in text, number
-    assert "0.9999" in text  # rounded down: never shown as whole
+    assert ">99.9997 %<" in text  # rounded down: never shown as whole
+    assert ">2.44 %<" in text  # rounded up
+
+
+async def test_only_what_is_wholly_exact_reads_so() -> None:
+    exact = {**ACCURACY["total"], "exact_share": "1.000000000000000000", "worst_relative_error": "0.000000000000000000"}
+    text = await page(b.StubSource(accuracy=AccuracyView.model_validate({**ACCURACY, "total": exact, "items": []})))
+    assert ">100 %<" in text
+    assert ">0<" in text
 
 
 async def test_nothing_checked_says_so_without_a_number() -> None:
