@@ -33,12 +33,13 @@ def test_an_amount_is_short_and_never_in_exponents(text: str | None, expected: s
 def test_a_health_factor_below_one_never_reads_as_one() -> None:
     assert shown.ratio_down("0.999999999999999999") == "0.9999"
     assert shown.ratio_down("1.000000000000000001") == "1.0000"
-    assert [shown.share_down(share) for share in ("1", "0.999999999", "0.5")] == ["100 %", "99.9999 %", "50.0000 %"]
-    assert [shown.error_up(error) for error in ("0", "0.024301", "0.000000000000000001")] == [
-        "0",
-        "2.44 %",
-        "under 0.0001 %",
-    ]
+
+
+def test_exact_and_without_error_are_said_only_of_what_is() -> None:
+    shares = [shown.share_down(share) for share in ("1", "0.999999999", "0.5")]
+    assert shares == ["100 %", "99.9999 %", "50.0000 %"]
+    errors = [shown.error_up(error) for error in ("0", "0.024301", "0.000000000000000001")]
+    assert errors == ["0", "2.44 %", "under 0.0001 %"]
 
 
 def test_utilisation_is_rounded_up_but_reaches_a_hundred_only_at_the_line() -> None:
