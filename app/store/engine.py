@@ -90,13 +90,17 @@ class ReadSession:
     async def rows_of_all(self, *asked: Asked) -> list[list[Row]]:
         """Run several queries in one round trip; what each gave (nothing for one without rows)."""
         try:
-            async with self._driver.pipeline() as pipeline:
+            async with self._driver.pipeline():
                 cursors = [self._driver.cursor() for _ in asked]
                 for cursor, (query, parameters) in zip(cursors, asked, strict=True):
                     await cursor.execute(query.sql, {**query.constants, **parameters})
                     await self._driver.wait(_flush(self._driver.pgconn))
-                await pipeline.sync()
-                return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+            # Leaving the pipeline has waited for all answers: to ask for them inside it would be a second round trip.
+            return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        except psycopg.OperationalError as error:
+            if isinstance(error.__context__, asyncio.CancelledError):  # raised in its place, see below
+                raise error.__context__ from None
+            raise
         finally:
             if self._driver.pgconn.pipeline_status:
                 # Whoever waited was cancelled, and the driver could not leave the pipeline (psycopg 3.3): answers are

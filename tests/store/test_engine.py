@@ -73,9 +73,6 @@ async def _ask_two(database: Database) -> None:
 async def test_queries_cancelled_on_the_way_leave_no_answers_to_whoever_uses_the_connection_next(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def cancelled(*_: object) -> None:
-        raise asyncio.CancelledError
-
     def interrupted(*_: object) -> Iterator[None]:
         raise asyncio.CancelledError
         yield
@@ -83,7 +80,6 @@ async def test_queries_cancelled_on_the_way_leave_no_answers_to_whoever_uses_the
     database = Database(database_url, writers=1)
     try:
         with monkeypatch.context() as patched:
-            patched.setattr(psycopg.AsyncPipeline, "sync", cancelled)
             patched.setattr(psycopg.AsyncPipeline, "_exit_gen", interrupted)
             with pytest.raises(asyncio.CancelledError):
                 await _ask_two(database)
