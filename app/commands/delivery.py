@@ -40,6 +40,7 @@ from app.store.engine import Database, ReadSession
 from app.store.migrate import verify_schema
 from app.store.outbox import load_attempts, load_delivery, store_messages
 
+DAY_SECONDS = 86_400
 _TRIAL_SECONDS = 30
 _LOOK_SECONDS = 0.2
 
@@ -65,6 +66,8 @@ def timer_options(settings: Settings) -> TimerOptions:
         blind_critical_seconds=settings.blind_critical_seconds,
         heartbeat_urls=tuple(url.reveal() for url in settings.heartbeat_url),
         heartbeat_seconds=settings.heartbeat_seconds,
+        told_seconds=settings.alert_retention_days * DAY_SECONDS,
+        changed_seconds=settings.change_log_days * DAY_SECONDS,
     )
 
 

@@ -75,6 +75,10 @@ class Settings(BaseModel):
     """How many days of history are kept. Unset: all of it."""
     risk_snapshot_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """How many days hourly snapshots of accounts with debt are kept."""
+    alert_retention_days: Annotated[int, Field(ge=14, le=36_500)] = 365
+    """How many days messages, their tries and episodes that are over are kept."""
+    change_log_days: Annotated[int, Field(ge=14, le=36_500)] = 1095
+    """How many days the log of who changed what is kept."""
     secrets_key: SecretStr | None = None
     """Keys that encrypt the secrets of channels, comma-separated; the first encrypts, all decrypt."""
     alert_allowed_hosts: tuple[str, ...] = ()

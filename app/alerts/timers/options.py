@@ -27,5 +27,13 @@ class TimerOptions:
     """How often it is looked whose members have accounts in a deployment that is set aside."""
     reminders_at_once: int = 100
     """Of one route, at one time."""
+    told_seconds: int = 365 * 86_400
+    """How long messages and episodes that are over are kept."""
+    changed_seconds: int = 1095 * 86_400
+    """How long the log of changes is kept."""
+    forget_every_seconds: int = 6 * 3_600
+    """From one pass over what may be forgotten to the next."""
+    forget_seconds: float = 0.2
+    """How long it may go on at a time."""
     first_pause_seconds: float = 1.0
     longest_pause_seconds: float = 30.0

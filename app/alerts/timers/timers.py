@@ -13,6 +13,7 @@ from typing import Self
 from app.alerts.http import HttpClient
 from app.alerts.timers.blindness import Blindness
 from app.alerts.timers.digests import Digests
+from app.alerts.timers.forgetting import Forgetting
 from app.alerts.timers.heartbeat import Heartbeat, heartbeat_policy
 from app.alerts.timers.looking import Looking
 from app.alerts.timers.options import TimerOptions
@@ -25,8 +26,8 @@ log = logging.getLogger(__name__)
 
 
 class Timers:
-    """Blindness, reminders, digests and the heartbeat. Several may run, in one process or in many: what one has done
-    no other does again. Use as a context."""
+    """Blindness, reminders, digests, the heartbeat, and forgetting. Several may run, in one process or in many: what
+    one has done no other does again. Use as a context."""
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Timers:
             Reminders(database, self._options).run,
             Digests(database, self._options, self._looking).run,
         )
+        self._forgetting = Forgetting(database, self._options)
         self._vigil = Looking(self._options)
         self._client = HttpClient(heartbeat_policy(self._options.heartbeat_urls))
         self._heartbeat = Heartbeat(self._client, self._options.heartbeat_urls)
@@ -64,12 +66,13 @@ class Timers:
         await self._stack.aclose()
 
     async def run(self) -> None:
-        """Do what is due, again and again, until cancelled. A slow heartbeat keeps nothing else waiting.
+        """Do what is due, again and again, until cancelled. A slow heartbeat keeps nothing else waiting, and neither
+        does forgetting.
 
         Raises:
             Fatal, Refused: the database is not one to work with.
         """
-        await together(self._repeat(self._take_turn), self._repeat(self.beat_if_due))
+        await together(self._repeat(self._take_turn), self._repeat(self.beat_if_due), self._repeat(self.forget))
 
     async def run_due(self, now: int) -> None:
         """Do all that is due, once.
@@ -79,6 +82,15 @@ class Timers:
         """
         await self._take_turn(now)
         await self.beat_if_due(now)
+        await self.forget(now)
+
+    async def forget(self, now: int) -> None:
+        """Drop some of what was told too long ago.
+
+        Raises:
+            Retryable: the database failed.
+        """
+        await self._forgetting.run(now)
 
     async def beat_if_due(self, now: int) -> None:
         """Fetch the heartbeat's URLs if it is time and everything is as it should be: every chain that must be is read,
