@@ -25,7 +25,8 @@ from app.api.wallets import BLOCK_NUMBER_MAX, AddressPath, ChainIdQuery, Context
 from app.domain.account import AccountKey
 from app.domain.chain import Address
 from app.domain.market import Deployment
-from app.store.accounts import AccountMoment, load_account_history, load_change_blocks, load_wallet
+from app.store.account_changes import load_change_blocks
+from app.store.accounts import AccountMoment, load_account_history, load_wallet
 from app.store.blocks import StoredBlock
 from app.store.deployments import load_troubles_at
 from app.store.engine import ReadSession

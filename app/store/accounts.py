@@ -22,18 +22,17 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    union,
 )
 from sqlalchemy import column as named
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState, NotYetRead
 from app.domain.chain import Address, ChainId
+from app.store.account_changes import load_change_blocks
 from app.store.blocks import BLOCK_COLUMNS, StoredBlock, load_spaced, stored_block
 from app.store.engine import Database, Query, ReadSession
 from app.store.states import NO_LIMIT, assemble, given_keys, key_parameters, with_states
-from app.store.tables import account_due, account_states, accounts, blocks, deployments, markets, positions
-from app.store.tables_kept import first_whole
+from app.store.tables import account_due, account_states, accounts, blocks, deployments, markets
 
 _LIMIT = bindparam("limit_id", type_=BigInteger)
 _WALLET = bindparam("wallet", type_=BYTEA)
@@ -102,24 +101,6 @@ _STATES_OVER_TIME = Query(
     )
     .where(*_one_account, _known_at(_given_blocks.c.limit_id))
     .order_by(_given_blocks.c.limit_id)
-)
-
-_account_id = select(accounts.c.id).select_from(_accounts).where(*_one_account).scalar_subquery()
-_changes = union(
-    select(account_states.c.block_id).where(account_states.c.account_id == _account_id),
-    select(positions.c.block_id).where(positions.c.account_id == _account_id),
-).subquery("changes")
-_range = (
-    blocks.c.number >= bindparam("from_block", type_=BigInteger),
-    blocks.c.number <= bindparam("to_block", type_=BigInteger),
-    blocks.c.number >= first_whole(blocks.c.chain_id),
-)
-_CHANGE_BLOCKS = Query(
-    select(*BLOCK_COLUMNS)
-    .select_from(blocks.join(_changes, _changes.c.block_id == blocks.c.id))
-    .where(*_range)
-    .order_by(blocks.c.number.desc())
-    .limit(bindparam("most", type_=Integer))
 )
 
 _known = given_keys().outerjoin(account_due, account_due.c.account_id == accounts.c.id)
@@ -208,14 +189,6 @@ async def load_known_markets(session: ReadSession, keys: Iterable[AccountKey]) -
     for slug, wallet, unit, due, held in await session.rows(_KNOWN_MARKETS, **key_parameters(list(known))):
         known[AccountKey(slug, Address(wallet), unit)] = frozenset(due or ()) | frozenset(held or ())
     return known
-
-
-async def load_change_blocks(
-    session: ReadSession, key: AccountKey, from_block: int, to_block: int, limit: int
-) -> list[StoredBlock]:
-    """Blocks in the range (inclusive) at which the account's own state changed: the newest `limit`, oldest first."""
-    rows = await session.rows(_CHANGE_BLOCKS, **_key_values(key), from_block=from_block, to_block=to_block, most=limit)
-    return [stored_block(row) for row in reversed(rows)]
 
 
 async def load_account_history(

@@ -19,5 +19,6 @@ history_limits = Table(
 def first_whole(chain_id: ColumnElement[int]) -> ColumnElement[int]:
     """Number of the first block of a chain that may be asked about: of older ones an answer would lack what was
     dropped."""
-    number = select(history_limits.c.from_number).where(history_limits.c.chain_id == chain_id).scalar_subquery()
-    return func.coalesce(number, literal_column("0", BigInteger))
+    number = select(history_limits.c.from_number).where(history_limits.c.chain_id == chain_id)
+    # Whatever `chain_id` is of belongs to the statements around, however far out.
+    return func.coalesce(number.correlate_except(history_limits).scalar_subquery(), literal_column("0", BigInteger))

@@ -11,12 +11,12 @@ import pytest
 from app.domain.account import AccountKey, AccountSnapshot
 from app.domain.batch import BlockBatch, DueAccount
 from app.errors import Refused
-from app.store import accounts, engine
+from app.store import account_changes, accounts, engine
+from app.store.account_changes import load_change_blocks
 from app.store.accounts import (
     load_account,
     load_account_history,
     load_accounts,
-    load_change_blocks,
     load_known_markets,
     load_newest,
     load_wallet,
@@ -184,6 +184,44 @@ async def test_deployments_are_described_anew_but_never_moved(database: Database
         assert len(await load_deployments(session)) == 2
 
 
+async def test_changes_of_several_markets_and_of_the_account_itself_are_one_sequence(database: Database) -> None:
+    held = {3: {"eth": 1}, 5: {"eth": 1, "usdc": 1}, 6: {"eth": 2, "usdc": 2}, 8: {"usdc": 2}, 9: {"usdc": 3}, 11: {}}
+    await begin(database, "eth", "usdc")
+    for number in range(2, 13):
+        state = snapshot("ann", number, *(position(code, raw) for code, raw in held.get(number, {}).items()))
+        await commit(database, batch(number, accounts=(state,) if number in held else ()))
+    async with database.read() as session:
+        for limit, wanted in ((99, [3, 5, 6, 8, 9, 11]), (2, [9, 11])):
+            found = await load_change_blocks(session, key("ann"), 0, 12, limit)
+            assert [one.ref.number for one in found] == wanted
+        for first, last, wanted in ((4, 8, [5, 6, 8]), (5, 5, [5]), (7, 7, []), (12, 99, []), (0, 2, []), (20, 30, [])):
+            found = await load_change_blocks(session, key("ann"), first, last, 99)
+            assert [one.ref.number for one in found] == wanted
+
+
+def _read_rows(plan: dict[str, Any], table: str) -> int:
+    """Rows of a table that an executed plan has read."""
+    own = plan["Actual Rows"] * plan["Actual Loops"] if plan.get("Relation Name") == table else 0
+    return int(own) + sum(_read_rows(child, table) for child in plan.get("Plans", ()))
+
+
+async def test_the_newest_changes_of_a_busy_account_are_found_without_reading_its_others(database_url: str) -> None:
+    query, names = account_changes._CHANGE_BLOCKS, {"slug": SLUG, "wallet": b"ann", "unit": ""}
+    with psycopg.connect(database_url) as connection:
+        connection.execute(_HISTORY.replace("20000", "50").encode())
+        connection.execute(b"INSERT INTO accounts (id, deployment_id, wallet, unit) VALUES (99, 1, 'ann', '')")
+        connection.execute(
+            b"INSERT INTO positions (account_id, market_id, block_id, supplied_raw, borrowed_raw, is_collateral)"
+            b" SELECT 99, m, b, b, 0, true FROM generate_series(1, 4) m, generate_series(1, 2000) b"
+        )
+        asked = {**query.constants, **names, "from_block": 1, "to_block": 4000, "most": 5}
+        explained = connection.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + query.sql, asked).fetchone()
+        found = connection.execute(query.sql, asked).fetchall()
+    assert [row[2] for row in found] == [2000, 1999, 1998, 1997, 1996]
+    assert explained is not None
+    assert _read_rows(explained[0][0]["Plan"], "positions") <= 4 * 5 + 4
+
+
 def _scanned(plan: dict[str, Any]) -> set[str]:
     """Tables a plan reads from end to end."""
     found = {plan["Relation Name"]} if plan["Node Type"] == "Seq Scan" else set()
@@ -223,7 +261,7 @@ async def test_no_lookup_reads_a_big_table_from_end_to_end(database_url: str, pl
             (accounts._WALLET_STATES, {"wallet": row[0], "chain_ids": [CHAIN], "limit_ids": [900]}),
             (accounts._WALLET_AT_HEADS, {"wallet": row[0], "chain_ids": [CHAIN]}),
             (accounts._STATES_OVER_TIME, {**names, "limit_ids": [900, 1800]}),
-            (accounts._CHANGE_BLOCKS, {**names, "from_block": 1, "to_block": 4000, "most": 50}),
+            (account_changes._CHANGE_BLOCKS, {**names, "from_block": 1, "to_block": 4000, "most": 50}),
             (accounts._KNOWN_MARKETS, key_parameters([AccountKey(SLUG, row[0])])),
             ask_newest([AccountKey(SLUG, row[0])]),
         ]

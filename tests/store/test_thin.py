@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -11,15 +12,17 @@ import pytest
 from app.domain.account import AccountSnapshot, Unreadable
 from app.domain.batch import DueAccount, ScanRange
 from app.domain.market import MarketRecord
-from app.store.accounts import load_account_history, load_accounts, load_change_blocks, load_wallet
+from app.store.account_changes import load_change_blocks
+from app.store.accounts import load_account_history, load_accounts, load_wallet
 from app.store.blocks import StoredBlock, load_block, load_spaced
+from app.store.deployments import register_deployments
 from app.store.engine import Database
 from app.store.markets import load_markets, load_records
 from app.store.progress import load_first
 from app.store.scans import load_due, plan_scan, queue_due
 from app.store.thin import Place, find_limit, note_limit, thin_once
 from tests.store.actions import begin, commit, drop_above, head_of
-from tests.store.builders import CHAIN, SLUG, batch, block, key, position, record, snapshot, unreadable
+from tests.store.builders import CHAIN, SLUG, batch, block, deployment, key, position, record, snapshot, unreadable
 
 pytestmark = pytest.mark.database
 
@@ -161,6 +164,23 @@ async def test_older_blocks_cannot_be_asked_about_from_before_the_first_row_goes
         await note_limit(session, StoredBlock(limit.id - 5, block(15)))
     async with database.read() as session:
         assert await load_block(session, CHAIN, 19) is None
+
+
+async def test_a_limit_is_of_its_own_chain_only(database: Database) -> None:
+    await live(database, 1)
+    before = await answers(database, 1)
+    other = CHAIN + 1
+    async with database.write() as session:
+        await register_deployments(session, [deployment("other", chain_id=other)])
+        await note_limit(session, StoredBlock(10**6, replace(block(10**6), chain_id=other)))
+    assert await answers(database, 1) == before
+    async with database.write() as session:
+        await note_limit(session, StoredBlock(0, block(20)))
+    async with database.read() as session:
+        numbers = {w: [one.ref.number for one in before[f"changes {w}"] if one.ref.number >= 20] for w in range(8)}
+        for wallet, kept in numbers.items():
+            changes = await load_change_blocks(session, key(wallet), 1, BLOCKS, 99)
+            assert [one.ref.number for one in changes] == kept
 
 
 async def test_a_pass_may_stop_anywhere_and_be_begun_again(database: Database, database_url: str) -> None:
