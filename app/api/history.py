@@ -28,7 +28,7 @@ from app.domain.market import Deployment
 from app.store.account_changes import load_change_blocks
 from app.store.accounts import AccountMoment, load_account_history, load_wallet
 from app.store.blocks import StoredBlock
-from app.store.deployments import load_troubles_at
+from app.store.deployments import load_troubles_over_time
 from app.store.engine import ReadSession
 from app.store.markets import load_markets, load_records_at
 from app.store.progress import load_first
@@ -196,13 +196,13 @@ async def _load_states(
 
 
 async def _blocks_aside(session: ReadSession, deployment: Deployment, blocks: Sequence[StoredBlock]) -> set[int]:
-    """Ids of those blocks at which the deployment was set aside. One small query a block outside of a trouble: a
-    period that is over can lie between any two of them."""
+    """Ids of those blocks at which the deployment was set aside."""
+    troubles = await load_troubles_over_time(session, deployment.id, [block.id for block in blocks])
     aside: set[int] = set()
     since: int | None = None
     for block in sorted(blocks, key=lambda block: block.id, reverse=True):
         if since is None or block.ref.number < since:
-            found = (await load_troubles_at(session, {deployment.chain_id: block.id})).get(deployment.id)
+            found = troubles.get(block.id)
             since = None if found is None else found.since_block
         if since is not None:
             aside.add(block.id)

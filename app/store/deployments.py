@@ -6,9 +6,23 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import BigInteger, Boolean, Integer, Text, any_, bindparam, func, literal_column, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Integer,
+    Text,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy import column as named
 from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from app.domain.chain import Address, ChainId
 from app.domain.market import Deployment
@@ -50,21 +64,35 @@ _moment = func.unnest(
     bindparam("chain_ids", type_=ARRAY(BigInteger)), bindparam("limit_ids", type_=ARRAY(BigInteger))
 ).table_valued(named("chain_id", BigInteger), named("limit_id", BigInteger), name="moment")
 _moment = _moment.render_derived()
-_newest_trouble = (
-    select(deployment_troubles.c.trouble, deployment_troubles.c.since_block, deployment_troubles.c.is_followed)
-    .where(
-        deployment_troubles.c.deployment_id == deployments.c.id,
-        deployment_troubles.c.block_id <= _moment.c.limit_id,
+
+
+def _newest_trouble(limit_id: ColumnElement[int]) -> LateralFromClause:
+    """What was noted last of a deployment at the block with id `limit_id`, or before."""
+    return (
+        select(deployment_troubles.c.trouble, deployment_troubles.c.since_block, deployment_troubles.c.is_followed)
+        .where(deployment_troubles.c.deployment_id == deployments.c.id, deployment_troubles.c.block_id <= limit_id)
+        .order_by(deployment_troubles.c.block_id.desc())
+        .limit(literal_column("1", Integer))
+        .lateral("newest")
     )
-    .order_by(deployment_troubles.c.block_id.desc())
-    .limit(literal_column("1", Integer))
-    .lateral("newest")
-)
+
+
+_at_heads = _newest_trouble(_moment.c.limit_id)
 _TROUBLES = Query(
-    select(deployments.c.slug, _newest_trouble.c.trouble, _newest_trouble.c.since_block, _newest_trouble.c.is_followed)
-    .select_from(_moment.join(deployments, deployments.c.chain_id == _moment.c.chain_id).join(_newest_trouble, true()))
-    .where(_newest_trouble.c.trouble.is_not(None))
+    select(deployments.c.slug, _at_heads.c.trouble, _at_heads.c.since_block, _at_heads.c.is_followed)
+    .select_from(_moment.join(deployments, deployments.c.chain_id == _moment.c.chain_id).join(_at_heads, true()))
+    .where(_at_heads.c.trouble.is_not(None))
     .order_by(deployments.c.slug)
+)
+_given_block = func.unnest(bindparam("limit_ids", type_=ARRAY(BigInteger))).table_valued(
+    named("limit_id", BigInteger), name="moment"
+)
+_given_block = _given_block.render_derived()
+_trouble_then = _newest_trouble(_given_block.c.limit_id)
+_TROUBLES_OVER_TIME = Query(
+    select(_given_block.c.limit_id, *_trouble_then.c)
+    .select_from(deployments.join(_given_block, true()).join(_trouble_then, true()))
+    .where(deployments.c.slug == bindparam("slug", type_=Text), _trouble_then.c.trouble.is_not(None))
 )
 _NOTE_TROUBLE = Query(
     insert(deployment_troubles).from_select(
@@ -156,6 +184,14 @@ async def load_troubles_at(
     those nobody followed."""
     rows = await session.rows(_TROUBLES, chain_ids=list(block_id_by_chain), limit_ids=list(block_id_by_chain.values()))
     return {slug: DeploymentTrouble(text, since_block, followed) for slug, text, since_block, followed in rows}
+
+
+async def load_troubles_over_time(
+    session: ReadSession, slug: str, block_ids: Collection[int]
+) -> dict[int, DeploymentTrouble]:
+    """Why a deployment was not read at those of the stored blocks (by surrogate id) at which it was not."""
+    rows = await session.rows(_TROUBLES_OVER_TIME, slug=slug, limit_ids=list(block_ids))
+    return {block_id: DeploymentTrouble(*trouble) for block_id, *trouble in rows}
 
 
 async def note_trouble(session: WriteSession, slug: str, block_id: int, trouble: DeploymentTrouble | None) -> None:
