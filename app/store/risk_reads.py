@@ -16,6 +16,7 @@ from app.store.blocks import BLOCK_COLUMNS, StoredBlock, stored_block
 from app.store.engine import Query, ReadSession, Row
 from app.store.risk import BoardLine, StatusChange, Totals
 from app.store.tables import accounts, blocks, deployments, risk_board, risk_totals, status_changes
+from app.store.tables_kept import first_whole
 
 _CHAIN = bindparam("chain_id", type_=BigInteger)
 _LIMIT = bindparam("limit_id", type_=BigInteger)
@@ -46,6 +47,13 @@ _BOARD = Query(
     .where(risk_board.c.chain_id == _CHAIN, risk_board.c.block_id == bindparam("block_id", type_=BigInteger))
     .order_by(risk_board.c.rank)
 )
+_first_whole_id = (
+    select(blocks.c.id)
+    .where(blocks.c.chain_id == _CHAIN, blocks.c.number >= first_whole(_CHAIN))
+    .order_by(blocks.c.number)
+    .limit(_ONE)
+    .scalar_subquery()
+)
 _CHANGES = Query(
     select(*BLOCK_COLUMNS, status_changes.c.account_id, *_KEY, *list(status_changes.columns)[2:])
     .select_from(
@@ -55,6 +63,7 @@ _CHANGES = Query(
     )
     .where(
         blocks.c.chain_id == _CHAIN,
+        status_changes.c.block_id >= _first_whole_id,
         tuple_(status_changes.c.block_id, status_changes.c.account_id)
         < tuple_(_LIMIT, bindparam("below_account", type_=Integer)),
         or_(_SLUG.is_(None), deployments.c.slug == _SLUG),
@@ -121,7 +130,7 @@ async def load_changes(
     after: RiskStatus | None = None,
 ) -> list[ChangeAt]:
     """Changes of status of one chain, newest first: those below the place (block's surrogate id, account's), of one
-    deployment, to one status."""
+    deployment, to one status. None of blocks whose history was dropped."""
     rows = await session.rows(
         _CHANGES,
         chain_id=chain_id,

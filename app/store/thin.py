@@ -4,7 +4,7 @@ Of each key (a group of market numbers, an account's state, a position) the newe
 everything above it; so "the newest row at or below block N" is the same as before for every N from the limit on. Older
 blocks can no longer be asked about: `history_limits` says so before the first row goes, and every reader heeds it.
 
-Rows of `blocks` stay: what is kept refers to them. They are a small part.
+Of `blocks` the rows below the limit go last, those that nothing names any more (`app.store.thin_blocks`).
 
 It works through the keys by their ids, in transactions of a bounded number of rows, and locks nothing but rows that no
 writer touches (a writer adds above the head, and a reorg drops above the limit). Where it was stopped does not matter:
@@ -44,8 +44,11 @@ from app.store.tables import (
     market_records,
     positions,
     record_keys,
+    risk_totals,
+    status_changes,
 )
 from app.store.tables_kept import history_limits
+from app.store.thin_blocks import drop_unnamed
 
 BATCH_ROWS = 2_000
 """Rows dropped at most in one transaction."""
@@ -78,9 +81,10 @@ def _stage(table: Table, owner: Table, doomed: ColumnElement[bool]) -> _Stage:
         .subquery("keys")
     )
     first = next(iter(table.primary_key.columns))
-    owned: FromClause = owner.join(deployments, deployments.c.id == owner.c.deployment_id).join(
-        table, first == owner.c.id
-    )
+    owned: FromClause = owner
+    if owner is not deployments:
+        owned = owned.join(deployments, deployments.c.id == owner.c.deployment_id)
+    owned = owned.join(table, first == owner.c.id)
     chosen = (
         select(*table.primary_key.columns)
         .select_from(owned)
@@ -105,7 +109,10 @@ _STAGES = (
     _history(positions, accounts),
     _history(account_states, accounts),
     _stage(account_due, accounts, account_due.c.read_at_block_id <= _LIMIT),
+    _history(status_changes, accounts),
+    _history(risk_totals, deployments),
 )
+_BLOCKS_STAGE = len(_STAGES)
 _NOTE_LIMIT_VALUES = insert(history_limits).values(chain_id=_CHAIN, from_number=bindparam("number", type_=BigInteger))
 _NOTE_LIMIT = Query(
     _NOTE_LIMIT_VALUES.on_conflict_do_update(
@@ -126,6 +133,7 @@ class Place:
 
     stage: int = 0
     after: int = 0
+    """Id of the last key that was looked at; of blocks, the number."""
 
 
 async def find_limit(
@@ -158,11 +166,14 @@ async def note_limit(session: WriteSession, block: StoredBlock) -> None:
 async def thin_once(session: WriteSession, limit: StoredBlock, place: Place) -> tuple[Place | None, int]:
     """Drop at most BATCH_ROWS rows that no query at `limit` or later needs; where to go on (None: the pass is over),
     and how many rows were dropped. `limit` was noted before."""
+    if place.stage == _BLOCKS_STAGE:
+        reached, dropped = await drop_unnamed(session, limit.ref.chain_id, limit.ref.number, place.after)
+        return (None if reached is None else Place(_BLOCKS_STAGE, reached)), dropped
     stage = _STAGES[place.stage]
     ((up_to,),) = await session.rows(stage.range, after=place.after)
     if up_to is None:
         following = place.stage + 1
-        return (Place(following) if following < len(_STAGES) else None), 0
+        return Place(following, -1 if following == _BLOCKS_STAGE else 0), 0
     dropped = await session.run(
         stage.drop, chain_id=limit.ref.chain_id, limit_id=limit.id, after=place.after, up_to=up_to
     )
