@@ -147,8 +147,9 @@ class Monitor:
                 if await self._step(lock):
                     self._failures = 0
                     continue
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), self._options.poll_seconds)
+                with suppress(TimeoutError):  # not wait_for, which may swallow a cancellation
+                    async with asyncio.timeout(self._options.poll_seconds):
+                        await self._news.wait()
                 if hearing.done():
                     await hearing
         finally:

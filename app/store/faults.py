@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -78,8 +79,25 @@ def _no_connection(text: str) -> WaterlineError:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Whatever the driver or SQLAlchemy raises inside leaves as a WaterlineError."""
+    """Whatever the driver or SQLAlchemy raises inside leaves as a WaterlineError; in a task that is being cancelled, as
+    the cancellation."""
     try:
         yield
     except (psycopg.Error, exc.SQLAlchemyError) as error:
+        end_if_cancelled(error)
         raise translate(error) from error
+
+
+def end_if_cancelled(error: BaseException) -> None:
+    """Go on with the cancellation where `error` took its place: a driver that is cancelled in the middle of an answer
+    may close the connection and complain of that instead, and a loop that tries again would never end.
+
+    Raises:
+        CancelledError: this task is being cancelled.
+    """
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return  # no event loop, so nothing that could be cancelled
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error

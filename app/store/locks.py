@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from app.errors import Retryable
-from app.store.faults import translate, translated
+from app.store.faults import end_if_cancelled, translate, translated
 
 
 class LockHeld(Retryable):
@@ -37,6 +37,7 @@ class AdvisoryLock:
         try:
             await self._connection.execute("SELECT 1")
         except psycopg.Error as error:
+            end_if_cancelled(error)
             raise LockLost(f"lost the lock {self._name}: {translate(error)}") from error
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -88,6 +89,25 @@ async def test_queries_cancelled_on_the_way_leave_no_answers_to_whoever_uses_the
             await session.copy("chains", ["chain_id", "observed_at"], "1\t1\n")
     finally:
         await database.dispose()
+
+
+async def test_a_driver_that_complains_when_it_is_cancelled_does_not_hide_the_cancellation(database: Database) -> None:
+    is_reading = asyncio.Event()
+
+    async def read_and_try_again() -> None:
+        with suppress(DatabaseUnavailable):
+            async with database.read():
+                is_reading.set()
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    raise psycopg.OperationalError("the connection is closed") from None
+
+    reading = asyncio.create_task(read_and_try_again())
+    await is_reading.wait()
+    reading.cancel()
+    await asyncio.wait((reading,))
+    assert reading.cancelled()
 
 
 async def test_busy_connections_are_retryable(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
