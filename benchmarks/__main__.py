@@ -28,7 +28,10 @@ BENCHMARKS = {
     "block_loop_all": "bar 1a: the same with every protocol on one chain",
 }
 """Module by name, the quick ones first, and what it measures."""
-LONG = {"peers": "bars 8, 9, 10: history and blocks beside Ponder and Subsquid, a quarter of an hour"}
+LONG = {
+    "history": "bar 16h: a wallet at an old block among ten million rows of history, several minutes",
+    "peers": "bars 8, 9, 10: history and blocks beside Ponder and Subsquid, a quarter of an hour",
+}
 """Run only when named: they take longer than all others together."""
 
 

@@ -1,0 +1,1 @@
+"""A store with years of history, filled by COPY, and questions about its past."""
