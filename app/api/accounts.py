@@ -159,7 +159,7 @@ async def _at_blocks_of(session: ReadSession, context: ReadContext, directory: D
         if chain is None or chain.block is None or block is None or block.ref.hash != block_hash:
             raise ApiProblem(CURSOR_EXPIRED, "cursor: a block of this listing was replaced; start again")
         if block == chain.block:
-            chains[chain_id] = replace(chain, as_of=as_of_head(chain_id, chain.status, block, now))
+            chains[chain_id] = replace(chain, as_of=as_of_head(chain_id, chain.status, block, now, context.sightings))
             continue
         if chain.block.ref.timestamp - block.ref.timestamp > context.options.cursor_max_age_seconds:
             raise ApiProblem(CURSOR_EXPIRED, "cursor: the listing it belongs to is too old; start again")

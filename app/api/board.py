@@ -224,7 +224,7 @@ async def _at_boards(session: ReadSession, context: ReadContext, directory: Dire
     chains: dict[int, ChainAt] = {}
     for chain_id, chain in directory.chains.items():
         block = await load_board_block(session, chain_id)
-        as_of = as_of_head(chain_id, chain.status, block, context.clock())
+        as_of = as_of_head(chain_id, chain.status, block, context.clock(), context.sightings)
         chains[chain_id] = replace(chain, block=block, as_of=as_of)
     return replace(directory, chains=chains)
 

@@ -28,6 +28,7 @@ from app.store.deployments import DeploymentTrouble, load_deployments, load_trou
 from app.store.engine import Database, ReadSession
 from app.store.markets import load_markets, load_records
 from app.store.progress import load_unsearched
+from app.store.sightings import Sightings
 from app.valuation.assess import StateAt, restore_at
 from app.valuation.faults import note_fault
 from app.valuation.groups import DEFAULT_GROUPS, AssetGroups
@@ -104,6 +105,8 @@ class ReadContext:
     clock: Clock
     find_adapter: FindAdapter
     stream: BlockStream
+    sightings: Sightings = field(default_factory=Sightings)
+    """When what there is of each chain was first seen: no request sees it as younger than that."""
     books: ChainBooks = field(init=False)
     risk_views: SingleFlightCache[tuple[object, ...], Any] = field(init=False)
     """Answers made from whole books, by `app.api.risk`."""

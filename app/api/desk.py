@@ -196,7 +196,7 @@ class Desk:
         behind: dict[int, int | None] = {}
         for chain_id in sorted(set(statuses) | set(self._context.options.chain_ids)):
             head = await load_head(session, chain_id)
-            chains.append(as_of_head(chain_id, statuses.get(chain_id), head, now))
+            chains.append(as_of_head(chain_id, statuses.get(chain_id), head, now, self._context.sightings))
             seen = evaluated.get(chain_id)
             is_done = seen is not None and head is not None and seen.block_id == head.id
             behind[chain_id] = None if is_done else (0 if seen is None else seen.at)

@@ -8,12 +8,18 @@ from app.api.schemas.base import AsOf, Finality
 from app.domain.specs import chain_spec
 from app.store.blocks import StoredBlock
 from app.store.chains import ChainStatus
-from app.store.staleness import stale_reason
+from app.store.sightings import Sightings
+from app.store.staleness import age_seconds, stale_reason
 
 
-def as_of_head(chain_id: int, status: ChainStatus | None, head: StoredBlock | None, now: int) -> AsOf:
-    """As-of of an answer at the newest stored block: stale when it may no longer be the truth."""
-    return _as_of(chain_id, status, head, now, stale_reason(chain_id, status, head, now))
+def as_of_head(
+    chain_id: int, status: ChainStatus | None, head: StoredBlock | None, now: int, sightings: Sightings
+) -> AsOf:
+    """As-of of an answer at the newest stored block: stale when it may no longer be the truth. Takes note of what there
+    is: a clock that is set back meanwhile makes it no younger."""
+    seen = sightings.look(chain_id, status, head)
+    age = None if head is None else age_seconds(head, now, seen)
+    return _as_of(chain_id, status, head, age, stale_reason(chain_id, status, head, now, seen))
 
 
 def as_of_past(chain_id: int, status: ChainStatus | None, block: StoredBlock, asked: int, now: int) -> AsOf:
@@ -21,7 +27,7 @@ def as_of_past(chain_id: int, status: ChainStatus | None, block: StoredBlock, as
     reason = None
     if asked - block.ref.number >= chain_spec(chain_id).sampling_step:
         reason = f"block {asked} itself is not stored: this is block {block.ref.number}, the newest stored before it"
-    return _as_of(chain_id, status, block, now, reason)
+    return _as_of(chain_id, status, block, age_seconds(block, now), reason)
 
 
 def finality_of(status: ChainStatus | None, number: int) -> Finality:
@@ -47,7 +53,9 @@ def cache_seconds(chains: Sequence[AsOf]) -> int:
     return min((int(chain_spec(a.chain_id).block_seconds / 2) for a in chains), default=0)
 
 
-def _as_of(chain_id: int, status: ChainStatus | None, block: StoredBlock | None, now: int, reason: str | None) -> AsOf:
+def _as_of(
+    chain_id: int, status: ChainStatus | None, block: StoredBlock | None, age: int | None, reason: str | None
+) -> AsOf:
     if block is None:
         return AsOf(
             chain_id=chain_id,
@@ -67,7 +75,7 @@ def _as_of(chain_id: int, status: ChainStatus | None, block: StoredBlock | None,
         block_hash=str(block.ref.hash),
         block_timestamp=block.ref.timestamp,
         finality=finality_of(status, block.ref.number),
-        lag_seconds=max(0, now - block.ref.timestamp),
+        lag_seconds=age,
         stale=reason is not None,
         stale_reason=reason,
     )

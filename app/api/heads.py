@@ -109,7 +109,7 @@ def directory_at(
     chains = {}
     for each in wanted:
         status, head = following.statuses.get(each), heads.get(each)
-        chains[each] = ChainAt(each, status, head, as_of_head(each, status, head, now))
+        chains[each] = ChainAt(each, status, head, as_of_head(each, status, head, now, context.sightings))
     return _directory(following, chains)
 
 

@@ -234,7 +234,8 @@ def _at_blocks(context: ReadContext, directory: Directory, books: Sequence[BookA
     now, chains = context.clock(), {}
     for chain_id, chain in directory.chains.items():
         block = blocks.get(chain_id)
-        chains[chain_id] = ChainAt(chain_id, chain.status, block, as_of_head(chain_id, chain.status, block, now))
+        as_of = as_of_head(chain_id, chain.status, block, now, context.sightings)
+        chains[chain_id] = ChainAt(chain_id, chain.status, block, as_of)
     return replace(directory, chains=chains)
 
 

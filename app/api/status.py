@@ -22,6 +22,7 @@ from app.store.deployments import load_deployments, load_troubles
 from app.store.endpoints import ObservedEndpoint, load_endpoints
 from app.store.engine import ReadSession
 from app.store.progress import load_deployment_backlogs, load_first
+from app.store.staleness import silent_seconds
 
 router = APIRouter(tags=["service"])
 
@@ -108,7 +109,7 @@ async def load_status_view(context: ReadContext) -> StatusView:
             for d in deployments
             if d.id in troubles
         ]
-        told = [await _chain(session, chain_id, statuses.get(chain_id), aside, now) for chain_id in followed]
+        told = [await _chain(session, context, chain_id, statuses.get(chain_id), aside, now) for chain_id in followed]
     chains = [chain for chain, _ in told]
     required = _required(context, chains)
     return StatusView(
@@ -126,13 +127,19 @@ def _required(context: ReadContext, chains: list[ChainStatusView]) -> list[Chain
 
 
 async def _chain(
-    session: ReadSession, chain_id: int, status: ChainStatus | None, aside: Sequence[TroubledDeployment], now: int
+    session: ReadSession,
+    context: ReadContext,
+    chain_id: int,
+    status: ChainStatus | None,
+    aside: Sequence[TroubledDeployment],
+    now: int,
 ) -> tuple[ChainStatusView, AsOf]:
     head, first = await load_head(session, chain_id), await load_first(session, chain_id)
     backlog = await load_deployment_backlogs(session, chain_id)
     indexed = None if head is None else head.ref.number
     told = None if status is None else status.head_number
-    as_of = as_of_head(chain_id, status, head, now)
+    as_of = as_of_head(chain_id, status, head, now, context.sightings)
+    seen = context.sightings.look(chain_id, status, head)
     unread = sum(each.unread_accounts for each in backlog.values())
     unsearched = sum(each.scan_remaining_blocks for each in backlog.values())
     troubled = [each for each in aside if each.chain_id == chain_id]
@@ -150,7 +157,7 @@ async def _chain(
         first_stored_number=None if first is None else first.ref.number,
         blocks_behind=None if told is None or indexed is None else max(0, told - indexed),
         lag_seconds=as_of.lag_seconds,
-        observed_seconds_ago=None if status is None else max(0, now - status.observed_at),
+        observed_seconds_ago=None if status is None else silent_seconds(status, now, seen),
         pending_reads=sum(each.pending_reads for each in backlog.values()),
         unread_accounts=unread,
         scan_remaining_blocks=unsearched,

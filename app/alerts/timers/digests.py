@@ -16,7 +16,7 @@ from app.store.digests import OTHER, ListSums, WorstAccount, load_list_sums
 from app.store.engine import Database, ReadSession
 from app.store.episodes import Episode, load_episodes
 from app.store.outbox import NewMessage, new_message_id, store_messages
-from app.store.staleness import stale_reason
+from app.store.staleness import age_seconds
 from app.store.timers import FollowedList, load_known_keys
 from app.watch.messages import subject_body, timestamp_text
 from app.watch.quiet import local_day
@@ -90,7 +90,7 @@ def digest_body(
     watchlist: str, sums: ListSums, standing: Sequence[Episode], chains: Sequence[Sight], now: int
 ) -> dict[str, object]:
     """The body of a digest. Numbers are exact decimal strings."""
-    stale = {one.chain_id: stale_reason(one.chain_id, one.status, one.head, now) for one in chains}
+    stale = {one.chain_id: one.stale_reason(now) for one in chains}
     return {
         "type": "digest",
         "timestamp": timestamp_text(now),
@@ -134,7 +134,7 @@ def _lines(
         if reason is not None:
             lines.append(f"{name}: NOT CURRENT, {reason}")
         elif one.head is not None:
-            lines.append(f"{name}: block {one.head.ref.number}, {max(0, now - one.head.ref.timestamp)} s old")
+            lines.append(f"{name}: block {one.head.ref.number}, {age_seconds(one.head, now, one.seen)} s old")
     return lines
 
 

@@ -9,6 +9,7 @@ from app.store.blocks import load_block, load_head
 from app.store.chains import load_chains
 from app.store.deployments import DeploymentTrouble, load_deployments, load_troubles_at
 from app.store.engine import ReadSession
+from app.store.sightings import Sightings
 from app.store.states import NO_LIMIT
 from app.store.timers import FollowedList, load_concerned, load_evaluated, load_followed
 from app.store.watch_version import load_watch_version
@@ -21,6 +22,7 @@ class Looking:
         self._options = options
         self._lists: tuple[int, list[FollowedList]] | None = None
         """With the version it is of."""
+        self._sightings = Sightings()
         self._behind_since: dict[ChainId, int] = {}
         self._concerned: dict[str, tuple[int, int, frozenset[int]]] = {}
         """By deployment: when that was looked up, at which version, and the lists."""
@@ -52,7 +54,9 @@ class Looking:
             if not is_behind:
                 self._behind_since.pop(chain_id, None)
             aside = await self._set_aside(session, chain_id, version, now)
-            found[chain_id] = Sight(chain_id, statuses.get(chain_id), head, seen, since, aside)
+            status = statuses.get(chain_id)
+            known = self._sightings.look(chain_id, status, head)
+            found[chain_id] = Sight(chain_id, status, head, seen, since, aside, known)
         return found
 
     async def _set_aside(self, session: ReadSession, chain_id: ChainId, version: int, now: int) -> tuple[SetAside, ...]:

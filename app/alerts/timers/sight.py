@@ -10,7 +10,8 @@ from app.domain.chain import ChainId
 from app.domain.watch import ChainSubject, Measured, Metric, Rule, Severity
 from app.store.blocks import StoredBlock
 from app.store.chains import ChainStatus
-from app.store.staleness import stale_reason
+from app.store.sightings import UNSEEN, Sighting
+from app.store.staleness import age_seconds, clock_behind_seconds, stale_reason
 from app.store.timers import BUILT_IN, Evaluated, FollowedList
 
 
@@ -37,6 +38,12 @@ class Sight:
     behind_since: int
     """When it was first seen that the newest block was not evaluated; now, where it is."""
     set_aside: tuple[SetAside, ...] = ()
+    seen: Sighting = UNSEEN
+    """What this process knows by having looked before."""
+
+    def stale_reason(self, now: int) -> str | None:
+        """Why it is no ground for "now"; None when it is."""
+        return stale_reason(self.chain_id, self.status, self.head, now, self.seen)
 
 
 def measure(sight: Sight, of: FollowedList, options: TimerOptions, now: int) -> Measured:
@@ -58,7 +65,7 @@ def measure(sight: Sight, of: FollowedList, options: TimerOptions, now: int) -> 
 
 def is_current(sight: Sight, options: TimerOptions, now: int) -> bool:
     """Whether a chain is read and evaluated as it should be: what a heartbeat vouches for."""
-    if stale_reason(sight.chain_id, sight.status, sight.head, now) is not None:
+    if sight.stale_reason(now) is not None:
         return False
     return _behind_seconds(sight, 0, now) <= options.evaluation_seconds
 
@@ -83,10 +90,11 @@ def chains_of(watched: FollowedList, required: frozenset[ChainId]) -> frozenset[
 
 def _troubles(sight: Sight, of: FollowedList, options: TimerOptions, now: int) -> Iterator[tuple[int, str, str]]:
     """(seconds since it was well, what is at fault, why) of everything that is not as it should be."""
-    stale = stale_reason(sight.chain_id, sight.status, sight.head, now)
+    stale = sight.stale_reason(now)
     if stale is not None:
-        last = of.created_at if sight.head is None else sight.head.ref.timestamp
-        yield now - last, "chain", stale
+        behind = 0 if sight.status is None else clock_behind_seconds(sight.status, now, sight.seen)
+        age = now - of.created_at if sight.head is None else age_seconds(sight.head, now, sight.seen)
+        yield max(behind, age), "chain", stale
     behind = _behind_seconds(sight, of.created_at, now)
     if behind > options.evaluation_seconds:
         yield behind, "evaluation", "blocks are stored, but the rules are not evaluated at them"

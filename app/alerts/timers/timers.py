@@ -99,7 +99,8 @@ class Timers:
         Raises:
             Retryable: the database failed.
         """
-        if not self._options.heartbeat_urls or now < self._next_beat:
+        # One that is further away than a period was set before the clock was set back.
+        if not self._options.heartbeat_urls or 0 < self._next_beat - now <= self._options.heartbeat_seconds:
             return
         async with self._database.read() as session:
             required = await self._vigil.required(session)
