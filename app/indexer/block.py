@@ -12,6 +12,7 @@ from app.domain.account import AccountKey, AccountState, Unreadable
 from app.domain.batch import BlockBatch, DueAccount
 from app.domain.chain import EMPTY_FILTER, BlockRef, Log, ReadPlan
 from app.errors import Refused
+from app.indexer.ahead import Ahead, StatesAhead
 from app.indexer.aside import is_tried, set_aside
 from app.indexer.calibrate import calibrate, choose_sample, wants_calibration
 from app.indexer.found import Found
@@ -43,12 +44,14 @@ async def index_block(
         Refused: no deployment could be read, and none ever was: this is a fault of configuration.
     """
     work = _BlockWork(sources, target, cursor, followed, jump=jump)
-    with sources.metrics.phase("logs"):
-        await work.read_logs()
-    with sources.metrics.phase("configuration"):
-        await work.read_configuration()
-    with sources.metrics.phase("accounts"):
-        await work.read_states_and_accounts()
+    async with Ahead() as ahead:
+        work.begin(ahead)
+        with sources.metrics.phase("logs"):
+            await work.read_logs()
+        with sources.metrics.phase("configuration"):
+            await work.read_configuration()
+        with sources.metrics.phase("accounts"):
+            await work.read_states_and_accounts()
     work.require_of_this_block()
     with sources.metrics.phase("rules"):
         await work.compare_rules()
@@ -83,7 +86,14 @@ class _BlockWork:
         self._found = Found(target.block)
         self._touches: dict[str, Touches] = {name: Touches() for name in self._before}
         self._wanted = Wanted(sources, target.block, stood, self._tried)
+        self._ahead = StatesAhead()
         self._stock: dict[str, Stock] = {}
+
+    def begin(self, ahead: Ahead) -> None:
+        """What most blocks need whatever their logs say: it is asked together with the logs."""
+        usual = {name: state for name, state in self._before.items() if not self._is_due_in_full(self._tried[name])}
+        self._ahead.begin(ahead, self._reader, self._block, usual)
+        self._wanted.begin(ahead, self._before)
 
     async def read_logs(self) -> None:
         """Who was touched since the cursor. For what was set aside that waits until it is known to be readable."""
@@ -115,18 +125,14 @@ class _BlockWork:
         )
 
     async def read_states_and_accounts(self) -> None:
-        """What moves by itself (prices, indices), and every account to be read: in lock-step, one set of rounds.
+        """Every account to be read, in lock-step; what moves by itself (prices, indices) has been asked for already.
 
         Accounts that this shows may have changed without a log follow in a second set.
         """
         await self._wanted.gather({name: self._touches[name].accounts for name, _ in self._standing()})
         await self._read_expected_markets()
-        plans: list[ReadPlan[DeploymentState | AccountState | Refusal]] = [
-            guarded(name, partial(state.read_next, full=False))
-            for name, state in self._standing()
-            if name not in self._found.states
-        ]
-        self._found.take(await self._reader.read_all([*plans, *self._account_plans(self._wanted.markets)], self._block))
+        self._found.take(await self._reader.read_all(list(self._account_plans(self._wanted.markets)), self._block))
+        self._found.take(await self._ahead.take(name for name, _ in self._standing() if name not in self._found.states))
         if suspects := await self._wanted.add_suspects(self._changed_unseen()):
             self._found.take(await self._reader.read_all(list(self._account_plans(suspects)), self._block))
         self._found.drop_refused()
@@ -224,8 +230,11 @@ class _BlockWork:
 
     def _wants_full(self, one: Followed) -> bool:
         touches = self._touches[one.deployment.id]
-        changed = touches.configuration or touches.rules or one.trouble is not None
-        return changed or self._below is None or self._passed(self._options.refresh_blocks)
+        return touches.configuration or touches.rules or self._is_due_in_full(one)
+
+    def _is_due_in_full(self, one: Followed) -> bool:
+        """Whether it is read in full whatever logs say."""
+        return one.trouble is not None or self._below is None or self._passed(self._options.refresh_blocks)
 
     def _passed(self, step: int) -> bool:
         before = self._cursor.ref.number if self._cursor is not None else -1

@@ -19,7 +19,9 @@ Hints = Mapping[AccountKey, frozenset[str]]
 
 async def load_hints(database: Database, noted: Hints) -> dict[AccountKey, frozenset[str]]:
     """The markets noted for each account, with those the store knows it to have held or touched."""
-    async with database.read() as session:
+    if not noted:
+        return {}
+    async with database.alone() as session:
         known = await load_known_markets(session, list(noted))
     return {key: markets | known.get(key, frozenset()) for key, markets in noted.items()}
 
@@ -36,7 +38,7 @@ async def load_continued(
     ]
     if not keys:
         return list(accounts)
-    async with database.read() as session:
+    async with database.alone() as session:
         before = await load_newest(session, keys)
     continued: list[AccountState | Refusal] = []
     for account in accounts:

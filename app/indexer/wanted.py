@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping
 
 from app.domain.account import AccountKey
+from app.domain.batch import DueAccount
 from app.domain.chain import BlockRef
+from app.indexer.ahead import Ahead
 from app.indexer.harvest import Followed, Sources
 from app.indexer.lookups import Hints, load_hints
 from app.store.scans import load_due
@@ -27,12 +30,18 @@ class Wanted:
         """Markets each account being read is known to have held or touched."""
         self._later: list[AccountKey] = []
         """Those that may have changed and did not find room."""
+        self._due: tuple[list[str], asyncio.Task[list[DueAccount]]] | None = None
+        """Deployments whose due accounts are being looked up."""
+
+    def begin(self, ahead: Ahead, names: Collection[str]) -> None:
+        """Look up what is due in these deployments already: no log changes that."""
+        self._due = list(names), ahead.begin(self._load_due(names))
 
     async def gather(self, touched: Mapping[str, Mapping[AccountKey, Collection[str]]]) -> None:
         """Accounts of these deployments to read: those touched, by deployment, those that move by themselves, and a
         bounded number besides: those due from scans or failed reads, and those whose turn it is in the slow round."""
-        async with self._sources.database.read() as session:
-            due = await load_due(session, self._sources.reader.chain_id, self._room, list(touched))
+        begun, loading = self._due or ([], None)
+        due = await (loading if loading is not None and begun == list(touched) else self._load_due(touched))
         wanted = {key: frozenset(markets) for found in touched.values() for key, markets in found.items()}
         for one in due:
             wanted[one.key] = wanted.get(one.key, frozenset()) | one.markets
@@ -57,6 +66,10 @@ class Wanted:
     def later_of(self, names: Collection[str]) -> list[AccountKey]:
         """Accounts of these deployments that may have changed and did not find room."""
         return [key for key in self._later if key.deployment_id in names]
+
+    async def _load_due(self, names: Collection[str]) -> list[DueAccount]:
+        async with self._sources.database.alone() as session:
+            return await load_due(session, self._sources.reader.chain_id, self._room, names)
 
     def _in_turn(self, names: Iterable[str]) -> Iterable[AccountKey]:
         for name in names:

@@ -158,20 +158,29 @@ class Database:
         """One consistent moment of the database, to read from."""
         with translated():
             async with self._read_engine.connect() as connection:
-                yield ReadSession(connection, await _driver(connection))
+                driver = _driver(connection)
+                await driver.execute(b"BEGIN")  # ended by the pool, which rolls back whatever it takes back
+                yield ReadSession(connection, driver)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[ReadSession]:
+        """To read from where no two queries have to agree: each is a moment of its own, in one round trip (a session
+        takes two more)."""
+        with translated():
+            async with self._read_engine.connect() as connection:
+                yield ReadSession(connection, _driver(connection))
 
     async def rows(self, query: Query, **parameters: Any) -> list[Row]:
-        """One query that stands by itself: a moment of its own, in one round trip (a session takes two more)."""
-        with translated():
-            async with self._lone_engine.connect() as connection:
-                return await ReadSession(connection, await _driver(connection)).rows(query, **parameters)
+        """One query that stands by itself: see `alone`."""
+        async with self.alone() as session:
+            return await session.rows(query, **parameters)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
         """One transaction: committed when the block ends, rolled back when it raises."""
         with translated():
             async with self._write_engine.begin() as connection:
-                yield WriteSession(connection, await _driver(connection))
+                yield WriteSession(connection, _driver(connection))
 
     def lock(self, chain_id: int, role: str) -> AbstractAsyncContextManager[AdvisoryLock]:
         """Hold the only right to act as `role` on a chain, until the block ends or this process dies.
@@ -192,7 +201,6 @@ class Database:
 
     async def dispose(self) -> None:
         """Close every pooled connection."""
-        self.__dict__.pop("_lone_engine", None)  # it has the reading engine's pool
         for engine in ("_read_engine", "_write_engine"):
             if engine in self.__dict__:
                 await self.__dict__.pop(engine).dispose()
@@ -205,11 +213,8 @@ class Database:
             default_transaction_read_only="on",
             statement_timeout="20s",
         )
-        return self._engine(options, self._readers)
-
-    @cached_property
-    def _lone_engine(self) -> AsyncEngine:
-        return self._read_engine.execution_options(isolation_level="AUTOCOMMIT")
+        # without transactions of the driver's own, so that a lone query can do without one
+        return self._engine(options, self._readers, isolation_level="AUTOCOMMIT")
 
     @cached_property
     def _write_engine(self) -> AsyncEngine:
@@ -218,7 +223,7 @@ class Database:
         )
         return self._engine(options, self._writers)
 
-    def _engine(self, options: str, size: int) -> AsyncEngine:
+    def _engine(self, options: str, size: int, **more: Any) -> AsyncEngine:
         url = self._url.update_query_dict({"options": f"{self._url.query.get('options', '')} {options}".strip()})
         engine = create_async_engine(
             url,
@@ -229,6 +234,7 @@ class Database:
             hide_parameters=True,
             use_native_hstore=False,
             connect_args={**self._connect_args(), "context": _ADAPTERS},
+            **more,
         )
         event.listen(engine.sync_engine, "connect", _require_server)
         event.listen(engine.sync_engine, "checkout", _refuse_dead)
@@ -285,8 +291,9 @@ def _flush(connection: PGconn) -> PQGen[None]:
             return
 
 
-async def _driver(connection: AsyncConnection) -> psycopg.AsyncConnection[Row]:
-    raw = (await connection.get_raw_connection()).driver_connection
+def _driver(connection: AsyncConnection) -> psycopg.AsyncConnection[Row]:
+    assert connection.sync_connection is not None
+    raw = connection.sync_connection.connection.driver_connection
     assert isinstance(raw, psycopg.AsyncConnection)
     return raw
 

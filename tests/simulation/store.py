@@ -79,6 +79,12 @@ class FaultyDatabase(Database):
             yield session
 
     @asynccontextmanager
+    async def alone(self) -> AsyncIterator[ReadSession]:
+        self.trouble("read")
+        async with super().alone() as session:
+            yield session
+
+    @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
         self.trouble("write")
         async with super().write() as session:
