@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import psycopg
 import pytest
 
-from app.store.embedded import EmbeddedPostgres
 from app.store.engine import Database
-
-_numbers = itertools.count(1)
+from tests.fixtures.databases import Databases
 
 
 @dataclass(frozen=True)
@@ -33,20 +29,17 @@ MakeDatabase: TypeAlias = Callable[[], Place]
 
 
 @pytest.fixture
-async def make_database(postgres: EmbeddedPostgres) -> AsyncIterator[MakeDatabase]:
-    """`make_database()`: as many migrated empty databases as a test wants."""
+async def make_database(databases: Databases) -> AsyncIterator[MakeDatabase]:
+    """`make_database()`: as many migrated databases without rows as a test wants."""
     made: list[tuple[str, Place]] = []
 
     def make() -> Place:
-        name = f"indexer_{next(_numbers)}"
-        with psycopg.connect(postgres.url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template STRATEGY file_copy".encode())
-        url = postgres.url.replace("/postgres?", f"/{name}?")
+        name = databases.take()
+        url = databases.url(name)
         made.append((name, Place(url, Database(url))))
         return made[-1][1]
 
     yield make
     for name, place in made:
         await place.database.dispose()
-        with suppress(psycopg.Error), psycopg.connect(postgres.url, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        databases.give_back(name)
