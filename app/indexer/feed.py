@@ -75,6 +75,13 @@ class HeadFeed:
                 working.cancel()
                 await asyncio.gather(working, return_exceptions=True)
 
+    async def comes_before(self, work: asyncio.Future[Any]) -> bool:
+        """Wait until `work` is done or the next head, or the stream's end, is there to be taken; whether `work` is
+        not. It goes on."""
+        either: set[asyncio.Future[Any]] = {work, self._arrival()}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        return not work.done()
+
     def _arrival(self) -> asyncio.Future[Header]:
         if self._next is None:
             # an anext that is cancelled ends its generator: a late head is waited for by the next call instead

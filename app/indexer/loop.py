@@ -132,7 +132,10 @@ class Indexer:
         while not is_done():
             try:
                 async with self._database.lock(self._spec.chain_id, ROLE) as lock, HeadFeed(self._heads()) as feed:
-                    await self._lead(lock, feed, is_done)
+                    try:
+                        await self._lead(lock, feed, is_done)
+                    finally:
+                        await self._scan.forget()
             except LockHeld:
                 self._families.leader.labels(self._metrics.chain).set(0)
                 await asyncio.sleep(self._options.standby_seconds)
@@ -154,13 +157,14 @@ class Indexer:
                     await self._follow(head, lock)
                     await self._stored.restore_again(self._options.refresh_blocks)
                     head = None
-                await self._search_old_logs(lock)
+                await self._search_old_logs(lock, feed)
                 await self._between.work(self._stored, lock, feed)
                 await self._status.write(await self._doubt())
                 self._failures = 0
             except (LockLost, FeedEnded):
                 raise
             except Retryable as failure:
+                await self._scan.forget()
                 await self._give_up(failure)
                 await self._stored.restore()
 
@@ -245,16 +249,18 @@ class Indexer:
     async def _follow_fork(self, ancestor: BlockRef | None, lock: AdvisoryLock) -> None:
         """Forget the blocks the chain has replaced."""
         before = self.cursor
+        await self._scan.forget()
         dropped = await self._stored.drop_above(ancestor, lock)
         to = ancestor.number if ancestor is not None else None
         log.warning("chain=%s reorg from=%s to=%s dropped=%d", self._spec.name, before and before.number, to, dropped)
         self._families.reorgs.labels(self._metrics.chain).inc()
         self._families.reorg_depth.labels(self._metrics.chain).observe(dropped)
 
-    async def _search_old_logs(self, lock: AdvisoryLock) -> None:
+    async def _search_old_logs(self, lock: AdvisoryLock, feed: HeadFeed) -> None:
         """One bounded search; nothing once all that is stored as unsearched has been."""
         if self._stored.cursor is not None and not self._scanned:
-            self._scanned = not await self._scan.search_once(self._stored.followed, self._stored.cursor.ref, lock)
+            followed, cursor = self._stored.followed, self._stored.cursor.ref
+            self._scanned = not await self._scan.search_once(followed, cursor, lock, feed)
             if self._scanned:
                 log.info("chain=%s every old log searched", self._spec.name)
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from app.chain.faults import BlockGone
 from app.domain.batch import DueAccount, ScanRange
 from app.domain.chain import BlockRef
 from app.errors import Retryable
+from app.indexer.feed import HeadFeed
 from app.indexer.harvest import Followed, Sources
+from app.indexer.logs_ahead import LogsAhead, RangeAsked, RangeLogs
+from app.indexer.queued import QueuedAccounts
 from app.indexer.refusal import Refusal, asked
 from app.indexer.touches import Touches, merged
 from app.protocols.base import DeploymentState
@@ -55,12 +58,19 @@ class LogScan:
         self._found = 0
         self._failing: set[str] = set()
         """Deployments whose adapter failed at an old log: their ranges stay as they are until the next start."""
+        self._ahead = LogsAhead()
+        self._queued = QueuedAccounts()
 
-    async def search_once(self, followed: Sequence[Followed], cursor: BlockRef, lock: AdvisoryLock) -> bool:
+    async def search_once(
+        self, followed: Sequence[Followed], cursor: BlockRef, lock: AdvisoryLock, feed: HeadFeed | None = None
+    ) -> bool:
         """Search one range of old logs and queue the accounts found; whether there was anything to search.
 
         The accounts and the range's end are committed together: a process that dies in between has searched
-        nothing. `cursor` must still be canonical after the search: then so are the logs below it.
+        nothing. The block that was the cursor when the logs were asked for must still be canonical when they are
+        there: then so are the logs below it. Meanwhile the logs of the next range are asked for.
+
+        While the node gathers logs a head that `feed` has goes first: the search goes on with the next call.
 
         Raises:
             Retryable: nothing was searched; the next range will be shorter.
@@ -69,43 +79,58 @@ class LogScan:
         async with self._database.read() as session:
             planned = await load_scans(session, self._reader.chain_id, _MOST_SCANS)
         pending = [scan for scan in planned if scan.deployment_id in states.keys() - self._failing]
-        window = next_window(pending, self._size)
+        window = next_window(pending, self._ahead.blocks or self._size)
         if window is None:
+            await self.forget()
             return False
-        started = time.perf_counter()
         try:
-            found = await self._search(window, states, cursor)
+            await self._ask(window, states, cursor)
+            given = await self._ahead.take(feed)
+            if given is None:
+                return True
+            started = time.perf_counter()
+            if (following := next_window(after(pending, window), self._size)) is not None:
+                await self._ask(following, states, cursor)
+            found = await self._look(window, states, given)
         except Retryable:
             self._size = max(1, self._size // 2)
             raise
-        await lock.verify()
-        async with self._database.write() as session:
-            # an account may have been read already, but below the last of these blocks: only then is it read again
-            stood_below = await load_block(session, self._reader.chain_id, window.to_block - 1) is not None
-            for scan in (scan for scan in window.scans if scan.deployment_id in found):
-                await advance_scan(session, scan, window.to_block + 1, found[scan.deployment_id])
-                if stood_below:
-                    await queue_due(session, found[scan.deployment_id])
+        await self._queue(window, found, lock)
         seconds = time.perf_counter() - started
-        self._pace(window, seconds)
+        self._pace(window, max(seconds, given.seconds))
         self._found += sum(map(len, found.values()))
-        self._note(window, pending, seconds)
+        self._note(window, pending, max(seconds, given.seconds))
         return True
 
-    async def _search(
-        self, window: Window, states: dict[str, DeploymentState], cursor: BlockRef
+    async def forget(self) -> None:
+        """Nothing remembered is to be trusted any more: stored blocks were dropped, something failed, or this ends."""
+        self._queued.forget()
+        await self._ahead.drop()
+
+    async def _ask(self, window: Window, states: Mapping[str, DeploymentState], cursor: BlockRef) -> None:
+        """Have the logs of the window's blocks fetched, unless they are already."""
+        filters = [asked(name, state.log_filter) for name, state in searched_by(window, states).items()]
+        log_filter = merged(each for each in filters if not isinstance(each, Refusal))
+        wanted = RangeAsked(log_filter, window.from_block, window.to_block)
+        await self._ahead.ask(wanted, self._fetch(wanted, cursor))
+
+    async def _fetch(self, wanted: RangeAsked, cursor: BlockRef) -> RangeLogs:
+        started = time.perf_counter()
+        logs = await self._reader.fetch_logs(wanted.log_filter, wanted.from_block, wanted.to_block)
+        return RangeLogs(logs, cursor, time.perf_counter() - started)
+
+    async def _look(
+        self, window: Window, states: Mapping[str, DeploymentState], given: RangeLogs
     ) -> dict[str, list[DueAccount]]:
         """Accounts that logs of the window's blocks touched, by deployment; without those whose adapter failed."""
-        searched = {scan.deployment_id: states[scan.deployment_id] for scan in window.scans}
-        asked_for = {name: asked(name, state.log_filter) for name, state in searched.items()}
-        filters = {name: each for name, each in asked_for.items() if not isinstance(each, Refusal)}
-        logs = await self._reader.fetch_logs(merged(filters.values()), window.from_block, window.to_block)
+        cursor = given.cursor
         header = await self._reader.fetch_header(cursor.number)
         if header is None or header.block.hash != cursor.hash:
             raise BlockGone(f"block {cursor.number} was replaced while logs below it were searched")
         found = {}
-        for name, log_filter in asked_for.items():
-            add = partial(Touches().add, searched[name], logs)
+        for name, state in searched_by(window, states).items():
+            log_filter = asked(name, state.log_filter)
+            add = partial(Touches().add, state, given.logs)
             touches = log_filter if isinstance(log_filter, Refusal) else asked(name, add)
             if isinstance(touches, Refusal):
                 where = (cursor.chain_id, name, window.from_block, window.to_block)
@@ -114,6 +139,21 @@ class LogScan:
             else:
                 found[name] = [DueAccount(key, frozenset(markets)) for key, markets in touches.accounts.items()]
         return found
+
+    async def _queue(self, window: Window, found: Mapping[str, Sequence[DueAccount]], lock: AdvisoryLock) -> None:
+        """Commit that the window was searched, with the accounts that are not queued already."""
+        scans = [scan for scan in window.scans if scan.deployment_id in found]
+        due = {scan: self._queued.unknown(scan, found[scan.deployment_id]) for scan in scans}
+        await lock.verify()
+        async with self._database.write() as session:
+            # an account may have been read already, but below the last of these blocks: only then is it read again
+            stood_below = await load_block(session, self._reader.chain_id, window.to_block - 1) is not None
+            for scan in scans:
+                await advance_scan(session, scan, window.to_block + 1, due[scan])
+                if stood_below:
+                    await queue_due(session, due[scan])
+        for scan in scans:
+            self._queued.note(scan, due[scan])
 
     def _pace(self, window: Window, seconds: float) -> None:
         """Grow or shrink the next range towards the time a search may take."""
@@ -159,6 +199,17 @@ def next_window(pending: Sequence[ScanRange], most_blocks: int) -> Window | None
     ends = [scan.to_block for scan in here] + [first + most_blocks - 1]
     ends += [scan.from_block - 1 for scan in pending if scan.from_block > first]
     return Window(tuple(here), first, min(ends))
+
+
+def after(pending: Sequence[ScanRange], window: Window) -> list[ScanRange]:
+    """What is left to search once `window` has been."""
+    moved = [replace(scan, from_block=window.to_block + 1) if scan in window.scans else scan for scan in pending]
+    return [scan for scan in moved if scan.from_block <= scan.to_block]
+
+
+def searched_by(window: Window, states: Mapping[str, DeploymentState]) -> dict[str, DeploymentState]:
+    """The states of the deployments for which the window is searched."""
+    return {scan.deployment_id: states[scan.deployment_id] for scan in window.scans}
 
 
 def blocks_left(pending: Sequence[ScanRange]) -> int:

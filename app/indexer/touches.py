@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import assert_never
 
 from app.domain.account import AccountKey
 from app.domain.chain import EMPTY_FILTER, Log, LogFilter
-from app.protocols.base import AccountTouched, ConfigurationTouched, DeploymentState, RulesTouched
+from app.protocols.base import AccountTouched, ConfigurationTouched, DeploymentState, RulesTouched, Touch
 
 
 @dataclass(slots=True)
@@ -24,22 +25,25 @@ class Touches:
 
     def add(self, state: DeploymentState, logs: Iterable[Log]) -> Touches:
         """Note what `logs` mean to the deployment; logs of others mean nothing to it."""
+        keeps = state.accounts_change_unseen
+        told: dict[int, tuple[Touch, ...]] = {}
         for log in logs:
-            touches = state.touched(log)
-            if touches and state.accounts_change_unseen:
-                self.logs.append(log)
-            for touch in touches:
-                match touch:
-                    case AccountTouched(key, market):
-                        markets = self.accounts.setdefault(key, set())
-                        if market is not None:
-                            markets.add(market)
-                    case ConfigurationTouched():
-                        self.configuration = True
-                    case RulesTouched():
-                        self.rules = True
-                    case _:
-                        assert_never(touch)
+            if touches := state.touched(log):
+                told[id(touches)] = touches  # adapters give the same object for the same account: looked at once
+                if keeps:
+                    self.logs.append(log)
+        for touch in chain.from_iterable(told.values()):
+            match touch:
+                case AccountTouched(key, market):
+                    markets = self.accounts.setdefault(key, set())
+                    if market is not None:
+                        markets.add(market)
+                case ConfigurationTouched():
+                    self.configuration = True
+                case RulesTouched():
+                    self.rules = True
+                case _:
+                    assert_never(touch)
         return self
 
 

@@ -107,3 +107,22 @@ async def test_leaving_while_a_head_is_awaited_ends_the_stream() -> None:
     async with HeadFeed(heads()) as feed:
         assert await feed.take(0) is None
     assert ended.is_set()
+
+
+async def test_work_goes_on_when_a_head_comes_before_it_is_done() -> None:
+    gate, done = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    async def heads() -> AsyncGenerator[Header, None]:
+        await gate.wait()
+        yield HEAD
+        await asyncio.Event().wait()
+
+    async with HeadFeed(heads()) as feed:
+        waiting = asyncio.create_task(feed.comes_before(done))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        gate.set()
+        assert await waiting
+        assert await feed.take(0) == HEAD
+        done.set_result(None)
+        assert not await feed.comes_before(done)

@@ -8,6 +8,7 @@ markets can be created by anybody. Event signatures: the protocol's `EventsLib`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from app.domain.account import AccountKey
 from app.domain.chain import ZERO_ADDRESS, Address, Hash32, Log, LogFilter
@@ -39,6 +40,8 @@ ALL_TOPICS = frozenset({*WALLET_TOPIC_AND_WORDS, ACCRUE_INTEREST, SET_FEE_RECIPI
 
 _PADDING = bytes(12)
 _CONFIGURATION = (ConfigurationTouched(),)
+_REMEMBERED = 16_384
+"""Accounts, some 0.5 kB each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,9 @@ class Watched:
         if kind == SET_FEE_RECIPIENT:
             return _CONFIGURATION
         place, words = WALLET_TOPIC_AND_WORDS[kind]
-        if len(log.topics) != 4 or len(log.data) != 32 * words or log.topics[place][:12] != _PADDING:
+        if len(log.topics) != 4 or len(log.data) != 32 * words:
             return _CONFIGURATION
-        return (self._account(log.topics[1], Address(log.topics[place][12:])),)
+        return _touched_account(self.deployment_id, log.topics[1], log.topics[place])
 
     def _accrual(self, log: Log) -> tuple[Touch, ...]:
         """Fee shares go to the fee recipient's account in the market; without a recipient, to nobody's."""
@@ -74,7 +77,18 @@ class Watched:
             return _CONFIGURATION
         if not any(log.data[64:]) or self.fee_recipient == ZERO_ADDRESS:
             return ()
-        return (self._account(log.topics[1], self.fee_recipient),)
+        return _touched_account(self.deployment_id, log.topics[1], Hash32(_PADDING + self.fee_recipient))
 
-    def _account(self, market: Hash32, wallet: Address) -> AccountTouched:
-        return AccountTouched(AccountKey(self.deployment_id, wallet, str(market)))
+
+@lru_cache(maxsize=_REMEMBERED)
+def _touched_account(deployment_id: str, market: Hash32, wallet: Hash32) -> tuple[Touch, ...]:
+    """The account of two topics; everything when the second is no address. One object for each account: most logs are
+    about accounts seen before."""
+    if wallet[:12] != _PADDING:
+        return _CONFIGURATION
+    return (AccountTouched(AccountKey(deployment_id, Address(wallet[12:]), _unit(market))),)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _unit(market: Hash32) -> str:
+    return str(market)
