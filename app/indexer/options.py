@@ -31,9 +31,10 @@ class IndexerOptions:
     search_at_once_blocks: int = 10_000
     """Longest gap whose logs are searched together with the block that ends it; so many blocks' accounts are then
     right at once. Beyond it the gap is searched between blocks."""
-    scan_seconds: float = 1.0
-    """How long one log search should take: its range grows and shrinks towards this. Live blocks wait no longer."""
-    scan_first_blocks: int = 500
+    scan_seconds: float = 0.5
+    """How long the node should take to gather one range's logs, and we to look at them and store what they say: the
+    range grows and shrinks towards this. A live block waits for the second only."""
+    scan_first_blocks: int = 200
     scan_most_blocks: int = 50_000
     """First and largest range of one log search."""
     audit_accounts: int = 0

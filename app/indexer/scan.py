@@ -40,6 +40,8 @@ class ScanProgress:
 
 OnScan = Callable[[ScanProgress], None]
 
+_STEEPEST = 4
+"""No range grows by more at once: the first ones tell little."""
 _MOST_SCANS = 1_000
 """Ranges looked at when choosing the next: far more than deployments and gaps there ever are at once."""
 
@@ -160,7 +162,8 @@ class LogScan:
         if seconds > self._options.scan_seconds:
             self._size = max(1, self._size // 2)
         elif seconds < self._options.scan_seconds / 2 and window.blocks >= self._size:
-            self._size = min(self._options.scan_most_blocks, self._size * 2)
+            times = min(_STEEPEST, int(self._options.scan_seconds / max(seconds, 1e-6)))
+            self._size = min(self._options.scan_most_blocks, self._size * times)
 
     def _note(self, window: Window, pending: Sequence[ScanRange], seconds: float) -> None:
         self._done += window.blocks

@@ -99,6 +99,7 @@ class Ours(Indexer):
         listed = self._folder / "deployments.json"
         listed.write_text(json.dumps([chain.morpho.as_row(CHAIN_ID)]))
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("RPC_", "WS_"))}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # it is compiled once, not at each start, as with anybody
         environment |= {
             "DATABASE_URL": url,
             "DEPLOYMENTS_FILE": str(listed),

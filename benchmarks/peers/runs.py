@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -70,12 +70,11 @@ def sync(indexer: Indexer, chain: EventChain, postgres: EmbeddedPostgres) -> Out
         indexer.prepare(url)
         with closing(Observer(url)) as database:
             with living(indexer, chain):
-                before = connections(chain.node.port)
                 started = time.perf_counter()
                 with indexer.running(chain, url, sockets) as process:
                     connected = started
                     while process.poll() is None and not indexer.is_done(database, chain):
-                        if connected == started and connections(chain.node.port) > before:
+                        if connected == started and is_connected(process.pid, chain.node.port):
                             connected = time.perf_counter()
                         if time.perf_counter() - started > _LONGEST_SECONDS:
                             raise Fatal(f"{indexer.name} was not done after {_LONGEST_SECONDS} s")
@@ -91,11 +90,26 @@ def living(indexer: Indexer, chain: EventChain) -> AbstractContextManager[None]:
     return chain.mining(MINED_EVERY_SECONDS) if isinstance(indexer, Ours) else nullcontext()
 
 
-def connections(port: int) -> int:
-    """How many clients are connected to a port of this machine."""
+def is_connected(pid: int, port: int) -> bool:
+    """Whether a process, or one it has started, is connected to a port of this machine."""
     ours, established = f":{port:04X}", "01"
     rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
-    return sum(row[1].endswith(ours) and row[3] == established for row in rows)
+    connected = {f"socket:[{row[9]}]" for row in rows if row[2].endswith(ours) and row[3] == established}
+    return any(not connected.isdisjoint(_open_files(each)) for each in _family(pid))
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # it has ended meanwhile
+            for child in children.read_text().split():
+                yield from _family(int(child))
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    for file in Path(f"/proc/{pid}/fd").glob("*"):
+        with suppress(OSError):
+            yield os.readlink(file)
 
 
 def require_equal(name: str, found: Mapping[Pair, Holding], expected: Mapping[Pair, Holding]) -> None:

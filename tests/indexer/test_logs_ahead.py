@@ -219,3 +219,13 @@ async def test_a_failure_is_told_once_and_the_range_can_be_asked_for_again() -> 
     await ahead.ask(RangeAsked(FILTER, 1, 5), work(gate, done, "again"))
     await ahead.take(None)
     assert done == ["again"]
+
+
+@pytest.mark.database
+async def test_ranges_grow_fourfold_at_most_while_searches_are_quick(database: Database) -> None:
+    chain = ModelChain(seed=37)
+    chain.mine(30)
+    reader = GatedReader(chain, held_from=0)
+    options = replace(QUICK, scan_first_blocks=1, scan_seconds=3600.0)
+    await make_indexer(reader, database, options=options).run_until(30, scanned=True)
+    assert [to_block - from_block + 1 for from_block, to_block in reader.searched] == [1, 1, 4, 4, 16, 4]
