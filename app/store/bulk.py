@@ -6,7 +6,8 @@ times as much as the insertion itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 from sqlalchemy import ARRAY, BigInteger, Table, Text, bindparam, cast, func, insert, select
@@ -18,6 +19,8 @@ from app.store.types import AddressBytes, bytes_array, copy_text, integer_array,
 
 FEW = 2_000
 """Up to so many rows a table go as one statement; more by COPY (measured to break even around here)."""
+
+_PART_ROWS = 2_000
 
 Column: TypeAlias = Sequence[Any]
 
@@ -55,24 +58,40 @@ class BulkTable:
         }
         return self._insert, {**literals, "block_id": block_id}
 
-    async def copy(self, session: WriteSession, block_id: int, columns: Sequence[Column]) -> None:
-        """The insertion by COPY."""
-        fields = [_copied(kind, values) for kind, values in zip(self._types, columns, strict=True)]
-        fields.append([str(block_id)] * len(columns[0]))
-        text = "\n".join(map("\t".join, zip(*fields, strict=True)))
-        await session.copy(self.name, (*self._columns, self._block_column), text + "\n")
+    def copying(
+        self, session: WriteSession, block_id: int, columns: Sequence[Column]
+    ) -> AbstractAsyncContextManager[None]:
+        """The insertion by COPY, as `WriteSession.copying`."""
+        return session.copying(self.name, (*self._columns, self._block_column), self._lines(block_id, columns))
+
+    def _lines(self, block_id: int, columns: Sequence[Column]) -> Iterator[str]:
+        """What is copied, in parts: the server takes one in while the next is made."""
+        end = f"\t{block_id}\n"
+        for first in range(0, len(columns[0]), _PART_ROWS):
+            part = (values[first : first + _PART_ROWS] for values in columns)
+            fields = [_copied(kind, values) for kind, values in zip(self._types, part, strict=True)]
+            yield end.join(map("\t".join, zip(*fields, strict=True))) + end
 
 
 async def insert_rows(
     session: WriteSession, block_id: int, rows: Iterable[tuple[BulkTable, Sequence[Column]]]
 ) -> list[Asked]:
-    """COPY whatever is many; the statements for the rest, to be sent together with others."""
+    """COPY whatever is many; the statements for the rest, to be sent together with others.
+
+    `rows` may make them as it goes on: one table's while the server is at work on those of the table before.
+    """
     statements: list[Asked] = []
-    for table, columns in rows:
+    following = iter(rows)
+    given = next(following, None)
+    while given is not None:
+        table, columns = given
         if len(columns[0]) > FEW:
-            await table.copy(session, block_id, columns)
-        elif columns[0]:
+            async with table.copying(session, block_id, columns):
+                given = next(following, None)
+            continue
+        if columns[0]:
             statements.append(table.few(block_id, columns))
+        given = next(following, None)
     return statements
 
 
@@ -88,7 +107,8 @@ def _copied(kind: TypeEngine[Any], values: Column) -> Iterable[str]:
     if isinstance(kind, ARRAY):
         return values
     if isinstance(kind, Text):
-        return ["\\N" if value is None else copy_text(value) for value in values]
+        copied = {value: "\\N" if value is None else copy_text(value) for value in set(values)}
+        return map(copied.__getitem__, values)
     if isinstance(kind, AddressBytes):
         return ["\\\\x" + value.hex() for value in values]
     return map(str, values)

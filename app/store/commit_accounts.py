@@ -6,18 +6,18 @@ what differs goes straight into the tables: no staging tables, and few round tri
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import BigInteger, Integer, Text, any_, bindparam, func, literal, literal_column, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app.domain.account import AccountKey, AccountSnapshot, AccountState, Unreadable
+from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.errors import Fatal
-from app.store.bulk import BulkTable, insert_rows
+from app.store.bulk import BulkTable, Column, insert_rows
 from app.store.engine import Asked, Query, Row, WriteSession
-from app.store.states import KeyTuple, LendingRow, PerpRow, StoredState, newest_states
+from app.store.states import KeyTuple, PerpRow, StoredState, newest_states
 from app.store.tables import account_due, account_states, accounts, positions
 from app.store.types import integer_array, numeric_array
 
@@ -29,9 +29,11 @@ _STATES = BulkTable(account_states)
 _LENDING = BulkTable(positions, left_out=("size_raw", "entry_notional_raw", "perp_params"))
 _PERPS = BulkTable(positions, left_out=("supplied_raw", "borrowed_raw", "is_collateral"))
 
+# In a subquery the sequence is looked up once: done for each row that costs six times what the row does.
+_sequence = select(literal_column("pg_get_serial_sequence('accounts', 'id')::regclass")).scalar_subquery()
 _NEW_IDS = Query(
-    select(literal_column("nextval(pg_get_serial_sequence('accounts', 'id')::regclass)", BigInteger)).select_from(
-        func.generate_series(1, bindparam("count", type_=Integer))
+    select(func.nextval(_sequence, type_=BigInteger)).select_from(
+        func.generate_series(literal_column("1", Integer), bindparam("count", type_=Integer))
     )
 )
 _MARK_READ = Query(
@@ -55,7 +57,8 @@ _QUEUE_AGAIN = Query(
 
 @dataclass(slots=True)
 class _Changes:
-    """Rows to be written, column by column in the tables' order, and which accounts were read."""
+    """Rows to be written, column by column in the tables' order, and which accounts were read. Columns, because a
+    tuple a row is one more thing for the garbage collector to look through."""
 
     states: tuple[list[int], list[str], list[str], list[str | None]] = field(default_factory=lambda: ([], [], [], []))
     """account id, params, open markets, unreadable"""
@@ -70,20 +73,23 @@ class _Changes:
     read: list[int] = field(default_factory=list)
     unread: list[int] = field(default_factory=list)
 
-    def add_state(self, account_id: int, params: str, opened: Sequence[int], unreadable: str | None) -> None:
+    def add_state(self, account_id: int, params: str, opened: list[int], unreadable: str | None) -> None:
         account_ids, all_params, open_markets, reasons = self.states
         account_ids.append(account_id)
         all_params.append(params)
+        opened.sort()
         open_markets.append(integer_array(opened))
         reasons.append(unreadable)
 
-    def add_lending(self, account_id: int, market_id: int, row: LendingRow) -> None:
+    def add_lending(self, account_id: int, rows: list[tuple[int, int, int, bool]]) -> None:
         account_ids, market_ids, all_supplied, all_borrowed, flags = self.lending
-        account_ids.append(account_id)
-        market_ids.append(market_id)
-        all_supplied.append(row[0])
-        all_borrowed.append(row[1])
-        flags.append(row[2])
+        rows.sort()  # new accounts have the highest ids: in this order the primary key only grows at its end
+        for market_id, supplied, borrowed, flag in rows:
+            account_ids.append(account_id)
+            market_ids.append(market_id)
+            all_supplied.append(supplied)
+            all_borrowed.append(borrowed)
+            flags.append(flag)
 
     def add_perp(self, account_id: int, market_id: int, row: PerpRow) -> None:
         account_ids, market_ids, sizes, entry_notionals, all_params = self.perps
@@ -115,38 +121,47 @@ async def commit_accounts(
         Statements that still have to be sent, together with others.
     """
     newest = newest_states(newest_rows)
-    missing = [state.key for state in given if _tuple(state.key) not in newest]
-    new_ids = [row[0] for row in await session.rows(_NEW_IDS, count=len(missing))] if missing else []
-    for key, account_id in zip(missing, new_ids, strict=True):
-        newest[_tuple(key)] = StoredState(account_id, None, None, {})
-    new_accounts = (
-        new_ids,
-        [deployment_ids[key.deployment_id] for key in missing],
-        [key.wallet for key in missing],
-        [key.unit for key in missing],
-    )
+    keys = [_tuple(state.key) for state in given]
+    unseen = [key for key in keys if key not in newest]
+    new_ids = [row[0] for row in await session.rows(_NEW_IDS, count=len(unseen))] if unseen else []
+    newest |= {key: StoredState(account_id, None, None, {}) for key, account_id in zip(unseen, new_ids, strict=True)}
     changes = _Changes()
-    for state in given:
-        stored = newest[_tuple(state.key)]
-        if isinstance(state, Unreadable):
-            changes.unread.append(stored.account_id)
-            if stored.unreadable != state.reason.replace("\0", ""):
-                # The last known open markets stay named, so that the next reading knows where to look.
-                changes.add_state(stored.account_id, "{}", sorted(stored.held), state.reason)
-        else:
-            changes.read.append(stored.account_id)
-            _compare(changes, state, stored, market_ids)
-    rows = ((_ACCOUNTS, new_accounts), (_STATES, changes.states), (_LENDING, changes.lending), (_PERPS, changes.perps))
-    statements = await insert_rows(session, block_id, rows)
-    if changes.read:
-        statements.append((_MARK_READ, {"account_ids": integer_array(changes.read), "block_id": block_id}))
+
+    def rows() -> Iterator[tuple[BulkTable, Sequence[Column]]]:
+        """The accounts first: what they hold is worked out while the server takes them in."""
+        slugs, wallets, units = zip(*unseen, strict=True) if unseen else ((), (), ())
+        yield _ACCOUNTS, (new_ids, [deployment_ids[slug] for slug in slugs], wallets, units)
+        for key, state in zip(keys, given, strict=True):
+            _note(changes, state, newest[key], market_ids)
+        yield _STATES, changes.states
+        yield _LENDING, changes.lending
+        yield _PERPS, changes.perps
+
+    statements = await insert_rows(session, block_id, rows())
+    # Accounts that nobody knew cannot be waiting to be read.
+    if read := set(changes.read).difference(new_ids) if new_ids else changes.read:
+        statements.append((_MARK_READ, {"account_ids": integer_array(sorted(read)), "block_id": block_id}))
     if changes.unread:
         statements.append((_QUEUE_AGAIN, {"account_ids": integer_array(changes.unread), "due_from": retry_from}))
     return statements
 
 
 def _tuple(key: AccountKey) -> KeyTuple:
-    return key.deployment_id, bytes(key.wallet), key.unit
+    return key.deployment_id, key.wallet, key.unit
+
+
+def _note(
+    changes: _Changes, state: AccountState, stored: StoredState, market_ids: Mapping[tuple[str, str], int]
+) -> None:
+    """Note that an account was read, and the rows by which it differs from what is stored."""
+    if isinstance(state, AccountSnapshot):
+        changes.read.append(stored.account_id)
+        _compare(changes, state, stored, market_ids)
+        return
+    changes.unread.append(stored.account_id)
+    if stored.unreadable != state.reason.replace("\0", ""):
+        # The last known open markets stay named, so that the next reading knows where to look.
+        changes.add_state(stored.account_id, "{}", list(stored.held), state.reason)
 
 
 def _compare(
@@ -155,21 +170,27 @@ def _compare(
     """Note the rows by which `state` differs from what is stored."""
     slug, account_id, held = state.key.deployment_id, stored.account_id, stored.held
     opened: list[int] = []
-
-    def opens(market: str) -> int:
-        market_id = market_ids.get((slug, market))
-        if market_id is None:
-            raise Fatal(f"a position of {slug} is in a market never described: {market}")
-        opened.append(market_id)
-        return market_id
-
+    lending: list[tuple[int, int, int, bool]] = []
     for position in state.positions:
-        lending = position.supplied_raw, position.borrowed_raw, position.is_collateral
-        if any(lending) and held.get(market_id := opens(position.market)) != lending:
-            changes.add_lending(account_id, market_id, lending)
+        amounts = position.supplied_raw, position.borrowed_raw, position.is_collateral
+        if any(amounts):
+            opened.append(market_id := _market_id(market_ids, slug, position.market))
+            if held.get(market_id) != amounts:
+                lending.append((market_id, *amounts))
+    if lending:
+        changes.add_lending(account_id, lending)
     for perp in state.perps:
-        row = perp.size_raw, perp.entry_notional_raw, perp.params
-        if not perp.is_empty and held.get(market_id := opens(perp.market)) != row:
-            changes.add_perp(account_id, market_id, row)
+        if not perp.is_empty:
+            opened.append(market_id := _market_id(market_ids, slug, perp.market))
+            row = perp.size_raw, perp.entry_notional_raw, perp.params
+            if held.get(market_id) != row:
+                changes.add_perp(account_id, market_id, row)
     if stored.params != state.params or stored.unreadable is not None or held.keys() != set(opened):
-        changes.add_state(account_id, numeric_array(state.params), sorted(opened), None)
+        changes.add_state(account_id, numeric_array(state.params), opened, None)
+
+
+def _market_id(market_ids: Mapping[tuple[str, str], int], slug: str, market: str) -> int:
+    market_id = market_ids.get((slug, market))
+    if market_id is None:
+        raise Fatal(f"a position of {slug} is in a market never described: {market}")
+    return market_id

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -119,12 +119,21 @@ class WriteSession(ReadSession):
 
     async def copy(self, table: str, columns: Sequence[str], lines: str) -> None:
         """COPY rows into `table`. Each line is tab-separated text that ends in a newline, in `columns` order."""
+        async with self.copying(table, columns, (lines,)):
+            pass
+
+    @asynccontextmanager
+    async def copying(self, table: str, columns: Sequence[str], parts: Iterable[str]) -> AsyncIterator[None]:
+        """As `copy`, with the lines in parts. While the block runs the server is at work on the last of them, and the
+        session cannot be used; they are in the table when it ends."""
         names = ", ".join(f'"{column}"' for column in columns)
         async with (
             self._driver.cursor() as cursor,
             cursor.copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy,
         ):
-            await copy.write(lines)
+            for part in parts:
+                await copy.write(part)
+            yield
 
 
 class Database:

@@ -227,3 +227,13 @@ async def test_few_rows_and_many_rows_are_stored_alike(database: Database, count
         loaded = {state.key: state for state in await load_accounts(session, SLUG, stored)}
         assert loaded == {state.key: state for state in (*states, odd)}
         assert await load_records(session, SLUG, stored) == list(records)
+
+
+async def test_a_fault_found_while_rows_are_being_copied_is_told_as_such_and_nothing_stays(database: Database) -> None:
+    await begin(database, "eth")
+    states = tuple(snapshot(n, 2, position("eth", 1)) for n in range(FEW + 1))
+    with pytest.raises(Fatal, match="in a market never described: btc"):
+        await commit(database, batch(2, accounts=(*states, snapshot("ann", 2, position("btc", 1)))))
+    stored = await commit(database, batch(2, accounts=states))
+    async with database.read() as session:
+        assert {state.key for state in await load_accounts(session, SLUG, stored)} == {one.key for one in states}
