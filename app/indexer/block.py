@@ -25,6 +25,7 @@ from app.indexer.touches import Touches, merged
 from app.indexer.wanted import Wanted
 from app.protocols.base import DeploymentState
 from app.store.blocks import StoredBlock
+from app.store.footing import NOTHING_KNOWN, load_known
 
 
 async def index_block(
@@ -51,7 +52,7 @@ async def index_block(
         with sources.metrics.phase("configuration"):
             await work.read_configuration()
         with sources.metrics.phase("accounts"):
-            await work.read_states_and_accounts()
+            await work.read_states_and_accounts(ahead)
     work.require_of_this_block()
     with sources.metrics.phase("rules"):
         await work.compare_rules()
@@ -87,6 +88,7 @@ class _BlockWork:
         self._touches: dict[str, Touches] = {name: Touches() for name in self._before}
         self._wanted = Wanted(sources, target.block, stood, self._tried)
         self._ahead = StatesAhead()
+        self._known = NOTHING_KNOWN
         self._stock: dict[str, Stock] = {}
 
     def begin(self, ahead: Ahead) -> None:
@@ -124,12 +126,13 @@ class _BlockWork:
             }
         )
 
-    async def read_states_and_accounts(self) -> None:
+    async def read_states_and_accounts(self, ahead: Ahead) -> None:
         """Every account to be read, in lock-step; what moves by itself (prices, indices) has been asked for already.
 
         Accounts that this shows may have changed without a log follow in a second set.
         """
         await self._wanted.gather({name: self._touches[name].accounts for name, _ in self._standing()})
+        stored = ahead.begin(load_known(self._database, self._before.keys(), self._wanted.markets.keys()))
         await self._read_expected_markets()
         self._found.take(await self._reader.read_all(list(self._account_plans(self._wanted.markets)), self._block))
         self._found.take(await self._ahead.take(name for name, _ in self._standing() if name not in self._found.states))
@@ -137,6 +140,7 @@ class _BlockWork:
             self._found.take(await self._reader.read_all(list(self._account_plans(suspects)), self._block))
         self._found.drop_refused()
         continued = await load_continued(self._database, self._found.states, self._found.accounts)
+        self._known = await stored
         self._found.accounts = []
         self._found.take(continued)
 
@@ -199,6 +203,7 @@ class _BlockWork:
                 if isinstance(account, Unreadable)
             ),
             later=tuple(DueAccount(key, frozenset()) for key in self._wanted.later_of(found.states)),
+            known=self._known,
         )
 
     async def _compare_rules_of(self, name: str, state: DeploymentState) -> None:

@@ -17,6 +17,7 @@ from app.indexer.unlogged import NOBODY, Unlogged
 from app.protocols.base import Adapter, DeploymentState
 from app.store.deployments import DeploymentTrouble
 from app.store.engine import Database
+from app.store.footing import Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class Harvest:
     """Accounts to be read again, with the markets that reading must not forget."""
     later: tuple[DueAccount, ...]
     """Accounts that may have changed and did not find room: to be read from the next block on."""
+    known: Known
+    """What the store said of the accounts, at the block below."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from dataclasses import replace
 from app.domain.chain import BlockRef
 from app.domain.market import Deployment
 from app.domain.specs import ChainSpec
-from app.errors import Retryable
 from app.indexer.aside import troubles_after
 from app.indexer.harvest import Followed, Harvest
 from app.indexer.refusal import Refusal, asked
@@ -20,15 +19,12 @@ from app.store.accounts import load_accounts
 from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above, load_head, load_recent
 from app.store.deployments import DeploymentTrouble, load_deployments, load_troubles_at, note_trouble
 from app.store.engine import Database, ReadSession, WriteSession
+from app.store.footing import CursorMoved, Footing
 from app.store.locks import AdvisoryLock
 from app.store.markets import load_markets, load_records
 from app.store.scans import plan_scan, queue_due
 
 log = logging.getLogger(__name__)
-
-
-class CursorMoved(Retryable):
-    """The store is not where this process left it: somebody else wrote, or a commit's outcome was misjudged."""
 
 
 class StoredChain:
@@ -105,14 +101,14 @@ class StoredChain:
         Raises:
             Retryable: nothing may be assumed about what was stored: restore.
         """
-        await lock.verify()
+        footing = Footing(lock, self.cursor.id if self.cursor is not None else None, harvest.known)
         first_block = harvest.batch.block.number if self.cursor is None else self.cursor.ref.number + 1
         troubles = troubles_after(harvest.followed, self._left, self._noted, first_block)
         async with self._database.write() as session:
-            await self._require_cursor(session)
-            cursor = await commit_batch(session, harvest.batch, retry_unreadable_after=self._retry_unreadable_blocks)
+            retry = self._retry_unreadable_blocks
+            cursor = await commit_batch(session, harvest.batch, retry_unreadable_after=retry, footing=footing)
             # the commit has made unreadable accounts due again; what logs said of them must not get lost meanwhile
-            await queue_due(session, harvest.unreadable, cursor.ref.number + self._retry_unreadable_blocks)
+            await queue_due(session, harvest.unreadable, cursor.ref.number + retry)
             await queue_due(session, harvest.later, cursor.ref.number + 1)
             for scan in harvest.scans:
                 await plan_scan(session, scan)

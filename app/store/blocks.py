@@ -17,7 +17,8 @@ from app.errors import Fatal
 from app.store.commit_accounts import commit_accounts
 from app.store.commit_markets import ask_records, commit_markets, commit_records
 from app.store.deployments import ask_known
-from app.store.engine import Query, ReadSession, Row, WriteSession
+from app.store.engine import Asked, Query, ReadSession, Row, WriteSession
+from app.store.footing import NOTHING_KNOWN, Footing
 from app.store.states import ask_newest
 from app.store.tables import blocks
 from app.store.tables_kept import first_whole
@@ -127,7 +128,11 @@ async def load_spaced(
 
 
 async def commit_batch(
-    session: WriteSession, batch: BlockBatch, *, retry_unreadable_after: int = UNREADABLE_RETRY_BLOCKS
+    session: WriteSession,
+    batch: BlockBatch,
+    *,
+    retry_unreadable_after: int = UNREADABLE_RETRY_BLOCKS,
+    footing: Footing | None = None,
 ) -> StoredBlock:
     """Store everything `batch` adds: all of it or, if anything fails, nothing.
 
@@ -137,6 +142,7 @@ async def commit_batch(
     Raises:
         BatchRefused (Fatal): the block is not above the stored head, does not name it as parent though it is the
             next one, or the batch names a deployment or market the database does not know.
+        LockLost, CursorMoved (Retryable): the `footing` is not there any more.
     """
     ref = batch.block
     _require_distinct(batch)
@@ -147,16 +153,26 @@ async def commit_batch(
         *keys,
     ]
     slugs = sorted({one.deployment_id for one in parts})
-    head, inserted, known, record_rows, account_rows = await session.rows_of_all(
+    known = footing.known if footing is not None else NOTHING_KNOWN
+    unknown_keys = [key for key in keys if key not in known.keys]
+    unknown_slugs = [slug for slug in slugs if slug not in known.slugs]
+    asked: list[Asked] = [
         (_HEAD, {"chain_id": ref.chain_id}),
         (_INSERT, _block_values(ref)),
-        ask_known(slugs),
         ask_records(batch.records),
-        ask_newest(keys),
-    )
-    _require_fit(stored_block(head[0]) if head else None, ref)
+    ]
+    asked += [footing.ask_held()] if footing is not None else []
+    asked += [ask_newest(unknown_keys)] if unknown_keys else []
+    asked += [ask_known(unknown_slugs)] if unknown_slugs else []
+    head, inserted, record_rows, *more = await session.rows_of_all(*asked)
+    stood = stored_block(head[0]) if head else None
+    if footing is not None:
+        footing.require(more.pop(0), stood.id if stood is not None else None)
+    _require_fit(stood, ref)
+    account_rows = [*known.state_rows, *(more.pop(0) if unknown_keys else ())]
+    named_rows = [row for row in known.deployment_rows if row[0] in slugs] + (more.pop(0) if unknown_slugs else [])
     block = StoredBlock(inserted[0][0], ref)
-    deployment_ids, market_ids = _require_known(known, slugs, ref.chain_id)
+    deployment_ids, market_ids = _require_known(named_rows, slugs, ref.chain_id)
     statements = await commit_markets(session, block.id, deployment_ids, market_ids, batch.markets)
     statements += await commit_records(session, block.id, deployment_ids, batch.records, record_rows)
     statements += await commit_accounts(

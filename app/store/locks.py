@@ -24,9 +24,14 @@ class LockLost(Retryable):
 class AdvisoryLock:
     """A lock being held. The server gives it up the moment its connection ends, whatever ended it."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any], name: str) -> None:
+    def __init__(self, connection: psycopg.AsyncConnection[Any], name: str, key: int) -> None:
         self._connection = connection
-        self._name = name
+        self.name = name
+        """Role and chain, for messages."""
+        self.key = key
+        """Its number in Postgres, signed."""
+        self.server_pid = connection.info.backend_pid
+        """The server's process that holds it."""
 
     async def verify(self) -> None:
         """Make sure the lock is still held (one round trip): to be called before each write it protects.
@@ -38,7 +43,7 @@ class AdvisoryLock:
             await self._connection.execute("SELECT 1")
         except psycopg.Error as error:
             end_if_cancelled(error)
-            raise LockLost(f"lost the lock {self._name}: {translate(error)}") from error
+            raise LockLost(f"lost the lock {self.name}: {translate(error)}") from error
 
 
 @asynccontextmanager
@@ -50,15 +55,15 @@ async def hold_lock(
     Raises:
         LockHeld: another process has it.
     """
-    name = f"{role} of chain {chain_id}"
+    name, key = f"{role} of chain {chain_id}", lock_key(f"{chain_id}:{role}")
     with translated():
         connection = await connect()
         try:
-            cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (lock_key(f"{chain_id}:{role}"),))
+            cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (key,))
             taken = await cursor.fetchone()
             if taken is None or not taken[0]:
                 raise LockHeld(f"another process is the {name}")
-            yield AdvisoryLock(connection, name)
+            yield AdvisoryLock(connection, name, key)
         finally:
             await connection.close()
 

@@ -1,0 +1,97 @@
+"""What a writer stands on: the commit itself checks it; what was looked up before changes nothing that is stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from app.domain.batch import BlockBatch
+from app.store.blocks import StoredBlock, commit_batch
+from app.store.engine import Database
+from app.store.footing import CursorMoved, Footing, load_known
+from app.store.locks import LockLost
+from tests.store.actions import begin, commit, drop_above, head_of
+from tests.store.builders import CHAIN, SLUG, batch, key, market, position, snapshot, unreadable
+from tests.store.dump import dump, empty
+
+pytestmark = pytest.mark.database
+
+_CHANGED = (
+    snapshot("ann", 3, position("eth", 6)),
+    snapshot("bob", 3, position("eth", 7)),
+    unreadable("cat", 3),
+    snapshot("dan", 3, position("dai", 1)),
+)
+
+
+async def _begin_with_accounts(database: Database) -> StoredBlock:
+    await begin(database, "eth", "usdc")
+    held = (snapshot("ann", 2, position("eth", 5)), snapshot("bob", 2, position("eth", 7)), unreadable("cat", 2, "x"))
+    return await commit(database, batch(2, accounts=held))
+
+
+async def _commit(database: Database, what: BlockBatch, footing: Footing) -> StoredBlock:
+    async with database.write() as session:
+        return await commit_batch(session, what, footing=footing)
+
+
+@pytest.mark.parametrize("looked_up", [(), ("ann",), ("ann", "bob", "cat", "dan", "eve")])
+async def test_what_was_looked_up_before_changes_nothing_that_is_stored(
+    database: Database, database_url: str, looked_up: tuple[str, ...]
+) -> None:
+    next_batch = batch(3, markets=(market("dai"),), accounts=_CHANGED)
+    await _begin_with_accounts(database)
+    await commit(database, next_batch)
+    asked = dump(database_url)
+    empty(database_url)
+    cursor = await _begin_with_accounts(database)
+    known = await load_known(database, {SLUG} if looked_up else (), [key(wallet) for wallet in looked_up])
+    async with database.lock(CHAIN, "indexer") as lock:
+        await _commit(database, next_batch, Footing(lock, cursor.id, known))
+    assert dump(database_url) == asked
+
+
+async def test_nothing_is_committed_after_a_block_that_is_not_the_newest_any_more(database: Database) -> None:
+    before = await begin(database, "eth")
+    async with database.lock(CHAIN, "indexer") as lock:
+        for footing in (Footing(lock, None), Footing(lock, before.id + 1)):
+            with pytest.raises(CursorMoved):
+                await _commit(database, batch(2), footing)
+        assert await drop_above(database, 0) == 1
+        again = await commit(database, batch(1, markets=(market("eth"),)))
+        with pytest.raises(CursorMoved):  # the same block, but everything looked up at it before is gone
+            await _commit(database, batch(2), Footing(lock, before.id))
+        assert await head_of(database) == again
+        await _commit(database, batch(2), Footing(lock, again.id))
+
+
+@pytest.mark.parametrize("taken", [False, True])
+async def test_nothing_is_committed_without_the_lock(database: Database, database_url: str, taken: bool) -> None:
+    before = await begin(database, "eth")
+    async with database.lock(CHAIN, "indexer") as lock, database.lock(CHAIN, "monitor"):
+        _end_holder(database_url, lock.server_pid)
+        if taken:
+            async with database.lock(CHAIN, "indexer"):
+                with pytest.raises(LockLost):
+                    await _commit(database, batch(2), Footing(lock, before.id))
+        else:
+            with pytest.raises(LockLost):
+                await _commit(database, batch(2), Footing(lock, before.id))
+    assert await head_of(database) == before
+
+
+@pytest.mark.parametrize("chain_id", [1, 2, 3, 31337])
+async def test_locks_are_found_whatever_the_sign_of_their_number(database: Database, chain_id: int) -> None:
+    async with database.lock(chain_id, "indexer") as lock, database.write() as session:
+        query, parameters = Footing(lock, None).ask_held()
+        assert await session.rows(query, **parameters) == [(1,)]
+
+
+def _end_holder(url: str, pid: int) -> None:
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        found: Any = True
+        while found:
+            found = other.execute("SELECT 1 FROM pg_locks WHERE pid = %s", (pid,)).fetchone()
