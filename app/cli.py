@@ -101,10 +101,10 @@ def index(
     """
 
     async def command(settings: Settings) -> None:
-        from app import wiring
+        from app.processes import index
 
-        with wiring.scan_progress(console, shown=console.is_terminal if progress is None else progress) as on_scan:
-            await wiring.index(settings, chain, on_scan)
+        with index.scan_progress(console, shown=console.is_terminal if progress is None else progress) as on_scan:
+            await index.index(settings, chain, on_scan)
 
     _run(command)
 
@@ -119,9 +119,9 @@ def monitor(
     """
 
     async def command(settings: Settings) -> None:
-        from app import wiring
+        from app.processes import monitor
 
-        await wiring.monitor(settings, chain)
+        await monitor.monitor(settings, chain)
 
     _run(command)
 
@@ -177,9 +177,9 @@ def serve() -> None:
     """Serve the REST API and the lookup page from Postgres. Needs no node."""
 
     async def command(settings: Settings) -> None:
-        from app import wiring
+        from app.processes import serve
 
-        await wiring.serve(settings)
+        await serve.serve(settings)
 
     _run(command)
 
@@ -189,9 +189,9 @@ def migrate() -> None:
     """Bring the database schema to this version. `up`, `demo` and `index` do it by themselves."""
 
     async def command(settings: Settings) -> None:
-        from app import wiring
+        from app.commands import upkeep
 
-        await wiring.migrate(settings)
+        await upkeep.migrate(settings)
 
     _run(command)
 
@@ -212,9 +212,9 @@ def devnet(
 ) -> None:
     """A local chain with the real Aave contracts, a population of wallets, moving prices and a liquidator."""
     settings = load_settings()
-    from app import wiring
+    from app.processes import devnet
 
-    wiring.devnet(
+    devnet.devnet(
         port=port or settings.devnet_port,
         seed=settings.devnet_seed if seed is None else seed,
         wallets=wallets or settings.devnet_wallets,
@@ -241,11 +241,11 @@ def protocols(
 ) -> None:
     """What is known, and what is said of it."""
     settings = load_settings()
-    from app import wiring
     from app.api.protocols import markdown, protocols_view
+    from app.deployments import is_followed, registered_deployments
     from app.protocols.registry import adapters
 
-    known = wiring.registered_deployments(settings)
+    known = registered_deployments(settings)
     _check_known("--protocol", protocol, sorted(adapters()))
     _check_known("--chain", chain, sorted({one.chain_id for one in known}))
     chosen = [one for one in known if chain in (None, one.chain_id) and protocol in (None, one.protocol)]
@@ -257,7 +257,7 @@ def protocols(
     elif as_markdown:
         typer.echo(markdown(view))
     else:
-        _print_deployments(view, {one.id for one in known if wiring.is_followed(settings, one)})
+        _print_deployments(view, {one.id for one in known if is_followed(settings, one)})
         _print_coverage(view)
 
 
@@ -320,8 +320,8 @@ def status() -> None:
     """How far each followed chain has been indexed, how old that is, and what troubles it."""
 
     async def command(settings: Settings) -> int:
-        from app import wiring
+        from app.commands.status import print_status
 
-        return await wiring.print_status(settings, console)
+        return await print_status(settings, console)
 
     _run(command)

@@ -9,13 +9,12 @@ from dataclasses import replace
 
 from app.chain.endpoints import ChainEndpoint, CountRequest, EndpointUrls
 from app.chain.merge import follow_pool
-from app.chain.names import EnsNames
 from app.chain.pool import ReaderPool
 from app.chain.wire import Header
 from app.domain.market import Deployment
 from app.domain.specs import chain_spec
 from app.errors import Fatal, Refused, Retryable
-from app.settings import ChainSettings, Settings
+from app.settings import ChainSettings
 from app.store.blocks import load_head
 from app.store.chains import ChainStatus, load_chains, observe
 from app.store.engine import Database
@@ -48,17 +47,6 @@ async def endpoint_pool(
         yield pool
     finally:
         await pool.aclose()
-
-
-@asynccontextmanager
-async def ens_names(settings: Settings) -> AsyncIterator[EnsNames | None]:
-    """What names of wallets are resolved with; None where ENS_CHAIN has no node. Nothing is sent before the first."""
-    chain = settings.chains.get(settings.ens_chain)
-    if chain is None:
-        yield None
-        return
-    async with endpoint_pool(chain) as pool:
-        yield EnsNames(pool)
 
 
 async def pooled_heads(pool: ReaderPool, database: Database, poll_seconds: float) -> AsyncGenerator[Header, None]:

@@ -18,9 +18,9 @@ from typing import TypeVar
 import aiohttp
 from rich.console import Console
 
-from app import wiring
 from app.alerts.vault import keep_key
 from app.commands import demo_watch
+from app.deployments import followed_deployments
 from app.errors import Refused, Retryable, WaterlineError
 from app.following import verify_chain
 from app.settings import SecretUrl, Settings, environment_with
@@ -48,7 +48,7 @@ async def up(settings: Settings, console: Console) -> int:
     if not settings.chains:
         raise Refused("no chain to follow: set RPC_URL_<chain id>, such as RPC_URL_1, or try `waterline demo`")
     for chain_id in settings.chains:
-        wiring.followed_deployments(settings, chain_id)
+        followed_deployments(settings, chain_id)
     _require_free_port(settings.host, settings.port, "PORT")
     async with _database(settings, settings.data_dir / "postgres") as database_url:
         await _verify_chains(settings, console)

@@ -20,9 +20,9 @@ from app.alerts.kinds import FROM_ENV, SenderContext
 from app.alerts.metrics import AlertMetrics
 from app.alerts.timers import TimerOptions, Timers, together
 from app.alerts.trial import trial_message
-from app.alerts.vault import KEY_FILE, Vault
 from app.commands.terminal import database_named, until_signal
 from app.errors import Refused
+from app.processes.secrets import environment_of, vault_of
 from app.settings import Settings
 from app.store.change_log import CLI, Changing, changing
 from app.store.channels import (
@@ -69,26 +69,6 @@ def timer_options(settings: Settings) -> TimerOptions:
         told_seconds=settings.alert_retention_days * DAY_SECONDS,
         changed_seconds=settings.change_log_days * DAY_SECONDS,
     )
-
-
-def vault_of(settings: Settings) -> Vault:
-    """What seals and opens secrets: SECRETS_KEY, or else the key file of an embedded database.
-
-    Raises:
-        Refused: the file cannot be read, or holds no key.
-    """
-    path = settings.data_dir / KEY_FILE
-    if settings.secrets_keys or not path.exists():
-        return Vault(settings.secrets_keys)
-    try:
-        return Vault([path.read_text().strip()])
-    except OSError as error:
-        raise Refused(f"DATA_DIR: {path}: {error.strerror}") from None
-
-
-def environment_of(settings: Settings) -> Mapping[str, str]:
-    """Secrets of channels that are in the environment, by the names of their variables."""
-    return {name: value.get_secret_value() for name, value in settings.channel_secrets.items()}
 
 
 @asynccontextmanager

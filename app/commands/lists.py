@@ -223,7 +223,7 @@ async def _names(settings: Settings) -> AsyncIterator[NameResolver | None]:
     if settings.ens_chain not in settings.chains:
         yield None
         return
-    from app.following import ens_names
+    from app.naming import ens_names
 
     async with ens_names(settings) as resolver:
         yield resolver

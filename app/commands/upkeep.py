@@ -1,4 +1,4 @@
-"""The commands that tend a store by hand: have wallets looked up, and drop old history."""
+"""The commands that tend a store by hand: have wallets looked up, drop old history, bring the tables up to date."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from app.api.addresses import BadAddress, parse_wallet
+from app.commands.terminal import database_named
 from app.domain.chain import Address
 from app.domain.specs import chain_spec
 from app.errors import Refused
@@ -17,7 +18,7 @@ from app.settings import Settings
 from app.store.chains import load_chains
 from app.store.deployments import load_deployments
 from app.store.engine import Database
-from app.store.migrate import verify_schema
+from app.store.migrate import upgrade, verify_schema
 from app.store.thin import Place, find_limit, note_limit, thin_once
 from app.store.tracked import TrackList
 
@@ -127,3 +128,9 @@ async def _thin_chain(database: Database, chain_id: int, retention_seconds: int,
         total += dropped
         await asyncio.sleep(_PAUSE_SECONDS)
     console.print(f"{spec.name}: {total:,} rows dropped; history begins at block {limit.ref.number:,} now")
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the database schema to this version."""
+    with database_named():
+        await asyncio.to_thread(upgrade, settings.require_database_url().reveal())

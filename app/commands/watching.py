@@ -20,24 +20,15 @@ from app.commands.delivery import opened, sender_context, timer_options
 from app.commands.terminal import complaints
 from app.domain.watch import Severity
 from app.errors import Refused, WaterlineError
+from app.processes.evaluator import make_evaluator
 from app.settings import Settings
 from app.store.deployments import load_deployments
 from app.store.engine import Database
-from app.valuation.groups import DEFAULT_GROUPS
-from app.watch.evaluate import Evaluator
-from app.watch.ledger import StoredLedger
-from app.watch.measures import Measures
 from app.watch.report import as_json, as_markdown, chain_words, outcome_words, severity_words, what, who
 from app.watch.run import Outcome, Report, Runner
 
 FORMATS = ("table", "json", "markdown")
 _COLOURS = {Severity.INFO: "cyan", Severity.WARNING: "yellow", Severity.CRITICAL: "bold red"}
-
-
-def make_evaluator(settings: Settings, database: Database) -> Evaluator:
-    """What holds the watchlists' rules against a chain's book: the monitor has it, and the run for cron."""
-    groups = DEFAULT_GROUPS.with_overrides(settings.asset_groups)
-    return Evaluator(StoredLedger(database), Measures(database, groups=groups))
 
 
 @dataclass(frozen=True, slots=True)

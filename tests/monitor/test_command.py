@@ -9,8 +9,8 @@ import signal
 import psycopg
 import pytest
 
-from app import wiring
 from app.errors import Refused
+from app.processes.monitor import monitor
 from app.settings import load_settings
 from tests.fakes.site import DEVNET
 
@@ -19,13 +19,13 @@ pytestmark = pytest.mark.database
 
 async def test_without_any_chain_it_says_what_to_do(database_url: str) -> None:
     with pytest.raises(Refused, match="waterline index"):
-        await wiring.monitor(load_settings({"DATABASE_URL": database_url}), None)
+        await monitor(load_settings({"DATABASE_URL": database_url}), None)
 
 
 async def test_it_leads_every_configured_chain_and_ends_at_a_signal(database_url: str) -> None:
     chains = {"RPC_URL_1": "http://127.0.0.1:1", f"RPC_URL_{DEVNET}": "http://127.0.0.1:1"}
     settings = load_settings({"DATABASE_URL": database_url, **chains})
-    running = asyncio.create_task(wiring.monitor(settings, None))
+    running = asyncio.create_task(monitor(settings, None))
     async with asyncio.timeout(20):
         while await asyncio.to_thread(_locks, database_url) < len(chains):
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Which deployments a set of settings follows, and how the service is set up."""
+"""Which deployments a set of settings follows."""
 
 from __future__ import annotations
 
@@ -6,18 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from starlette.types import Receive, Scope, Send
 
+from app.deployments import followed_deployments, is_followed, known_deployments, registered_deployments
 from app.errors import Refused
-from app.following import ens_names
 from app.settings import Settings, load_settings
-from app.wiring import (
-    _server_config,
-    followed_deployments,
-    is_followed,
-    known_deployments,
-    registered_deployments,
-)
 
 MINE = {
     "id": "mine",
@@ -88,32 +80,3 @@ def test_what_is_registered_does_not_depend_on_what_is_chosen(tmp_path: Path) ->
     by_default = {one.id for one in registered if is_followed(plain, one)}
     assert {"mine", "aave-v3-base"} <= by_default
     assert "venus-core-bnb" not in by_default
-
-
-async def _client_seen(forwarded: str, **environ: str) -> str:
-    """Whom the application takes a request of 127.0.0.1 to be from."""
-    seen: list[str] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(scope["client"][0])
-
-    config = _server_config(app, load_settings(environ))
-    config.load()
-    headers = [(b"x-forwarded-for", forwarded.encode())]
-    scope = {"type": "http", "client": ("127.0.0.1", 1), "headers": headers, "scheme": "http"}
-    await config.loaded_app(scope, None, None)  # type: ignore[arg-type, operator]
-    return seen[0]
-
-
-async def test_a_header_says_who_the_client_is_only_where_a_trusted_proxy_sent_it() -> None:
-    assert await _client_seen("192.0.2.1") == "127.0.0.1"
-    assert await _client_seen("192.0.2.1", TRUSTED_PROXIES="10.0.0.0/8") == "127.0.0.1"
-    assert await _client_seen("192.0.2.1", TRUSTED_PROXIES="127.0.0.0/8") == "192.0.2.1"
-    assert await _client_seen("6.6.6.6, 192.0.2.1, 127.0.0.2", TRUSTED_PROXIES="127.0.0.0/8") == "192.0.2.1"
-
-
-async def test_names_are_resolved_where_their_chain_has_a_node() -> None:
-    async with ens_names(load_settings({"RPC_URL_10": "http://127.0.0.1:9"})) as names:
-        assert names is None
-    async with ens_names(load_settings({"RPC_URL_10": "http://127.0.0.1:9", "ENS_CHAIN": "10"})) as names:
-        assert names is not None

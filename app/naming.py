@@ -1,0 +1,21 @@
+"""What names of wallets are resolved with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from app.chain.names import EnsNames
+from app.following import endpoint_pool
+from app.settings import Settings
+
+
+@asynccontextmanager
+async def ens_names(settings: Settings) -> AsyncIterator[EnsNames | None]:
+    """What names of wallets are resolved with; None where ENS_CHAIN has no node. Nothing is sent before the first."""
+    chain = settings.chains.get(settings.ens_chain)
+    if chain is None:
+        yield None
+        return
+    async with endpoint_pool(chain) as pool:
+        yield EnsNames(pool)

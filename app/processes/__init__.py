@@ -1,0 +1,1 @@
+"""What runs until it is told to stop: a module a process, which puts that one together and imports no more."""
