@@ -26,24 +26,31 @@ def bloom_tells(bloom: bytes) -> bool:
     return value not in (0, _FULL)
 
 
-def bloom_leaves_open(bloom: bytes, log_filter: LogFilter, logs: Collection[Log]) -> bool:
-    """Whether the block may hold logs that pass the filter besides `logs`, which do.
+def bloom_is_crowded(bloom: bytes) -> bool:
+    """Whether so many bits are set that hardly anything is ruled out."""
+    return int.from_bytes(bloom, "big").bit_count() > _TELLING_BITS
 
-    It may if the bloom speaks of an address or an event of the filter that none of them has. A second log of the same
-    contract or of the same event leaves no trace of its own there. True is often a coincidence: another contract's
+
+def bloom_leaves_open(bloom: bytes, log_filter: LogFilter, logs: Collection[Log]) -> frozenset[bytes]:
+    """Why the block may hold logs that pass the filter besides `logs`, which do: what none of them has of the addresses
+    and events of the filter that the bloom speaks of. Empty: nothing speaks for more.
+
+    A second log of the same
+    contract or of the same event leaves no trace of its own there. It is often a coincidence: another contract's
     event of that name, another event of that contract, or bits that others have set. In blooms so full that this is
     the rule nothing is made of it, except where there is no log at all.
     """
     value = int.from_bytes(bloom, "big")
     addresses = {address for address in log_filter.addresses if _holds(value, address)}
     topics = {topic for topic in log_filter.topics0 if _holds(value, topic)}
-    if not addresses or not topics:
-        return False
-    if not logs:
-        return True
-    if value.bit_count() > _TELLING_BITS:
-        return False
-    return bool(addresses - {log.address for log in logs} or topics - {log.topics[0] for log in logs})
+    if not addresses or not topics or (logs and bloom_is_crowded(bloom)):
+        return frozenset()
+    return frozenset(addresses - {log.address for log in logs} | topics - {log.topics[0] for log in logs})
+
+
+def bloom_speaks_of(bloom: bytes, item: bytes) -> bool:
+    """Whether an address or a topic seems to be in the block."""
+    return _holds(int.from_bytes(bloom, "big"), item)
 
 
 def bloom_holds(bloom: bytes, logs: Iterable[Log]) -> bool:

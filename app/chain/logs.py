@@ -7,7 +7,14 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Final
 
-from app.chain.bloom import bloom_explained, bloom_holds, bloom_leaves_open, bloom_tells
+from app.chain.bloom import (
+    bloom_explained,
+    bloom_holds,
+    bloom_is_crowded,
+    bloom_leaves_open,
+    bloom_speaks_of,
+    bloom_tells,
+)
 from app.chain.faults import LogsDoubtful, RangeTooWide, ResponseTooLarge
 from app.chain.rpc import Rpc
 from app.chain.wire import Header, body, decode_logs, log_params
@@ -29,6 +36,8 @@ class LogFetcher:
         self._header_bloom = header_bloom
         self._most = widest_range
         self._full_windows = 0
+        self._open: frozenset[bytes] = frozenset()
+        """What the newest block left open, although it was all there: likely to be said of the next one's bloom too."""
         self.range_blocks = widest_range
         """Blocks a request at present."""
 
@@ -37,7 +46,8 @@ class LogFetcher:
 
         An answer that leaves something open of what the header's bloom speaks of (see `bloom_leaves_open`) is not
         believed: then all logs of the block are asked for, and must explain every bit of the bloom and be numbered
-        without a gap; what passes the filter is taken from those. What no header can show is a missing log whose
+        without a gap; what passes the filter is taken from those. Where the block before was one of these and the bloom
+        speaks of the same things, all logs are asked for at once. What no header can show is a missing log whose
         contract and event other logs of the answer have too.
 
         Raises:
@@ -47,23 +57,34 @@ class LogFetcher:
         if not log_filter.addresses or not log_filter.topics0:
             return []
         where = b'"blockHash":"%b"' % str(header.block.hash).encode()
-        logs = [log for log in await self._request(log_params(log_filter, where)) if log_filter.matches(log)]
-        if self._header_bloom is not HeaderBloom.NONE and bloom_tells(header.logs_bloom):
-            if bloom_leaves_open(header.logs_bloom, log_filter, logs):
-                logs = await self._among_all(header, where, log_filter, logs)
-            if self._header_bloom is HeaderBloom.WHOLE and not bloom_holds(header.logs_bloom, logs):
+        bloom = header.logs_bloom
+        tells = self._header_bloom is not HeaderBloom.NONE and bloom_tells(bloom)
+        logs = None
+        if tells and not bloom_is_crowded(bloom) and any(bloom_speaks_of(bloom, item) for item in self._open):
+            logs = await self._among_all(header, where, log_filter, None)
+        if logs is None:
+            found = await self._request(log_params(log_filter, where))
+            logs = [log for log in found if log_filter.matches(log)]
+            if tells and bloom_leaves_open(bloom, log_filter, logs):
+                logs = await self._among_all(header, where, log_filter, logs) or []
+        if tells:
+            self._open = bloom_leaves_open(bloom, log_filter, logs)
+            if self._header_bloom is HeaderBloom.WHOLE and not bloom_holds(bloom, logs):
                 raise LogsDoubtful(f"block {header.block.number}: a log its header does not speak of in the answer")
         for log in logs:
             if log.block_hash != header.block.hash or log.block_number != header.block.number:
                 raise LogsDoubtful(f"block {header.block.number}: a log of another block in the answer")
         return _in_order(logs)
 
-    async def _among_all(self, header: Header, where: bytes, log_filter: LogFilter, logs: list[Log]) -> list[Log]:
-        """Those of all logs of the block that pass the filter; `logs` again where all are too many for the node."""
+    async def _among_all(
+        self, header: Header, where: bytes, log_filter: LogFilter, logs: list[Log] | None
+    ) -> list[Log] | None:
+        """Those of all logs of the block that pass the filter. Where all are too many for the node: `logs`, what the
+        filter gave, unless that is nothing."""
         try:
             everything = await self._request(b"[{%b}]" % where)
         except (RangeTooWide, ResponseTooLarge):
-            if not logs:
+            if logs == []:
                 raise
             return logs
         indices = sorted(log.log_index for log in everything)

@@ -158,6 +158,50 @@ async def test_an_answer_that_leaves_nothing_open_costs_one_request() -> None:
     assert node.count("eth_getLogs") == 1
 
 
+async def test_what_a_block_left_open_in_vain_is_asked_for_at_once_in_the_next() -> None:
+    """As where a token that nobody follows emits an event of the same name in every block."""
+    node = FakeNode()
+    reader = node.reader()
+    other = supply(9, address=Address(b"\xcc" * 20), topic=NOISE)
+    asked = []
+    for logs in ([supply(1), other], [supply(2), other], [supply(3)], [supply(4)], [supply(5), other]):
+        node.mine(logs)
+        before = node.count("eth_getLogs")
+        wanted = [log for log in node.chain[-1].logs if log.address == POOL]
+        assert await reader.fetch_block_logs(await newest(reader), WIDE) == wanted
+        asked.append(node.count("eth_getLogs") - before)
+    assert asked == [2, 1, 1, 1, 2]
+
+
+async def test_a_log_left_out_of_all_that_is_asked_for_at_once_is_missed() -> None:
+    node = FakeNode()
+    reader = node.reader()
+    other = supply(9, address=Address(b"\xcc" * 20), topic=NOISE)
+    node.mine([supply(1), other])
+    await reader.fetch_block_logs(await newest(reader), WIDE)
+    node.mine([supply(1), other])
+    node.lies["eth_getLogs"] = lambda params, found: found[:-1]
+    with pytest.raises(LogsDoubtful, match="left out"):
+        await reader.fetch_block_logs(await newest(reader), WIDE)
+
+
+async def test_where_all_logs_are_too_many_to_be_asked_for_at_once_the_filter_is_asked() -> None:
+    node = FakeNode()
+    reader = node.reader()
+    other = supply(9, address=Address(b"\xcc" * 20), topic=NOISE)
+    node.mine([supply(1), other])
+    await reader.fetch_block_logs(await newest(reader), WIDE)
+
+    def too_many(params: Any, found: Any) -> Any:
+        if "address" not in params[0]:
+            raise NodeSays(-32005, "query returned more than 10000 results")
+        return found
+
+    node.mine([supply(1), other])
+    node.lies["eth_getLogs"] = too_many
+    assert [log.address for log in await reader.fetch_block_logs(await newest(reader), WIDE)] == [POOL]
+
+
 async def test_a_full_bloom_makes_no_answer_with_logs_doubtful() -> None:
     node = FakeNode()
     words = [Hash32(number.to_bytes(32, "big")) for number in range(1000)]
