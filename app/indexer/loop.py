@@ -89,7 +89,7 @@ class Indexer:
             self._metrics,
             round_blocks,
             spec.sampling_step,
-            AccountPace(self._options),
+            AccountPace(self._options, spec.block_seconds * spec.sampling_step),
         )
         self._stored = StoredChain(
             database,

@@ -20,9 +20,11 @@ class IndexerOptions:
     due_most_per_block: int = 10_000
     """Accounts that one block reads besides those its logs touched: found by scans, unreadable before, or such as may
     have changed without a log. The first is what every block has room for; while more wait, the room grows towards
-    what can be read in `due_seconds`, up to the second."""
+    what can be read in the time below, up to the second."""
     due_seconds: float = 0.5
-    """How long a block should take that reads more than that: so long the next one waits."""
+    due_share: float = 0.25
+    """How long a block should take that reads more than that: so many seconds, or this share of the time until the
+    next block is due where that is longer."""
     retry_unreadable_blocks: int = 20
     """An unreadable account is read again this many blocks later, or as soon as a log touches it."""
     reread_seconds: int = 3_600

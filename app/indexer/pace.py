@@ -11,10 +11,11 @@ _STEEPEST = 8
 class AccountPace:
     """Room for accounts, learned from the blocks that used all of it."""
 
-    def __init__(self, options: IndexerOptions) -> None:
+    def __init__(self, options: IndexerOptions, block_seconds: float) -> None:
+        """`block_seconds`: from one block that is stored to the next."""
         self._least = options.due_per_block
         self._most = max(options.due_per_block, options.due_most_per_block)
-        self._seconds = options.due_seconds
+        self._seconds = max(options.due_seconds, options.due_share * block_seconds)
         self.accounts = options.due_per_block
         """So many fit into the next block."""
         self._is_used_up = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from app.domain.account import AccountKey
 from app.domain.chain import ZERO_ADDRESS, Address, Hash32, Log, LogFilter
@@ -78,6 +79,8 @@ ALL_TOPICS = frozenset({TRANSFER, UPGRADED}) | POOL_TOPICS | PROVIDER_TOPICS | O
 _PADDING = bytes(12)
 _CONFIGURATION = (ConfigurationTouched(),)
 _RULES = (ConfigurationTouched(), RulesTouched())
+_REMEMBERED = 16_384
+"""Transfers by their sides, some 0.5 kB each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +145,7 @@ class Watched:
     def _transfer(self, log: Log, market: str) -> tuple[Touch, ...]:
         if len(log.topics) != 3 or len(log.data) != 32:
             return _CONFIGURATION
-        _, sender, receiver = log.topics
-        if sender[:12] != _PADDING or receiver[:12] != _PADDING:
-            return _CONFIGURATION
-        wallets = (sender,) if sender == receiver else (sender, receiver)
-        return tuple(self._account(wallet, market) for wallet in wallets if any(wallet))
+        return _transferred(self.deployment_id, market, log.topics[1], log.topics[2])
 
     def _flag(self, log: Log, kind: Hash32) -> tuple[Touch, ...]:
         """The pool's three account events."""
@@ -162,3 +161,15 @@ class Watched:
 
     def _account(self, wallet: Hash32, market: str | None) -> AccountTouched:
         return AccountTouched(AccountKey(self.deployment_id, Address(wallet[12:])), market)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _transferred(deployment_id: str, market: str, sender: Hash32, receiver: Hash32) -> tuple[Touch, ...]:
+    """Both sides of a transfer, but not nobody; everything when one is no address. One object for equal ones: most are
+    a wallet's deposits and withdrawals, from and to nobody, and those come again."""
+    if sender[:12] != _PADDING or receiver[:12] != _PADDING:
+        return _CONFIGURATION
+    wallets = (sender,) if sender == receiver else (sender, receiver)
+    return tuple(
+        AccountTouched(AccountKey(deployment_id, Address(wallet[12:])), market) for wallet in wallets if any(wallet)
+    )
