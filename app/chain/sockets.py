@@ -1,38 +1,29 @@
-"""WebSockets of a node: heads as it announces them (whoever iterates reconnects), requests where it offers no HTTP."""
+"""New heads pushed over a WebSocket, through web3's provider. One connection; whoever iterates reconnects."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from typing import Final
 
 import aiohttp
-import msgspec
+from web3 import AsyncWeb3, WebSocketProvider
 
 from app.chain.faults import Malformed, Transport
-from app.chain.transport import MOST_REPLY_BYTES, HttpReply, describe_endpoint
-from app.chain.wire import Header, body, decode_header
-from app.domain.chain import ChainId
+from app.chain.transport import MOST_REPLY_BYTES, SILENT, HttpReply, describe_endpoint
+from app.chain.wire import Header
+from app.domain.chain import BlockRef, ChainId, Hash32
 
 _CONNECT_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 0.5
-_PING_SECONDS: Final = 20.0
-"""A node that does not answer a ping so long after the last one is gone."""
-_SUBSCRIBE: Final = body("eth_subscribe", b'["newHeads"]').decode()
+_QUEUE: Final = 64
 
 
-class _Announced(msgspec.Struct, gc=False):
-    result: msgspec.Raw
+class _QuietWebSocket(WebSocketProvider):
+    """web3's provider without its loggers, which print the URL at INFO."""
 
-
-class _Message(msgspec.Struct, gc=False):
-    """An announcement, which has `params`, or the answer to the subscription."""
-
-    params: _Announced | None = None
-    result: msgspec.Raw = msgspec.Raw(b"null")
-
-
-_message: Final = msgspec.json.Decoder(_Message)
+    logger = SILENT
 
 
 class SocketPost:
@@ -83,7 +74,11 @@ class SocketPost:
     async def _open(self) -> aiohttp.ClientWebSocketResponse:
         if self._session is None:
             self._session = aiohttp.ClientSession()
-        return await _connect(self._session, self._url)
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            closing = aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS)
+            return await self._session.ws_connect(
+                self._url, max_msg_size=MOST_REPLY_BYTES, heartbeat=20, timeout=closing
+            )
 
 
 async def socket_heads(ws_url: str, chain_id: ChainId) -> AsyncGenerator[Header, None]:
@@ -95,46 +90,48 @@ async def socket_heads(ws_url: str, chain_id: ChainId) -> AsyncGenerator[Header,
         Malformed: the node announced something that is not a header.
     """
     label = describe_endpoint(ws_url, ("ws", "wss")).label
+    provider = _QuietWebSocket(
+        ws_url,
+        websocket_kwargs={"logger": SILENT, "open_timeout": _CONNECT_SECONDS, "ping_timeout": 20},
+        max_connection_retries=1,
+        request_timeout=_CONNECT_SECONDS,
+        subscription_response_queue_size=_QUEUE,
+    )
+    web3 = AsyncWeb3(provider)
+    web3.manager.logger = SILENT
     trouble = "closed"
     try:
-        async with aiohttp.ClientSession() as session, await _connect(session, ws_url) as socket:
-            await socket.send_str(_SUBSCRIBE)
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                message = await socket.receive()
-            is_first = True
-            while message.type is aiohttp.WSMsgType.TEXT:
-                if not is_first:
-                    yield _header(message.data, chain_id)
-                elif not _is_subscribed(message.data):
-                    trouble = "it refuses to announce heads"
-                    break
-                is_first, message = False, await socket.receive()
-    except (aiohttp.ClientError, OSError, ValueError) as error:  # a timeout is an OSError
+        async with asyncio.timeout(2 * _CONNECT_SECONDS):
+            await provider.connect()
+            await web3.eth.subscribe("newHeads")
+        async for message in web3.socket.process_subscriptions():
+            yield _header(message["result"], chain_id)
+    except Malformed:
+        raise
+    except Exception as error:
         trouble = type(error).__name__
-    # outside the except block: aiohttp's exceptions carry the whole URL, and a context would keep them
+    finally:
+        with suppress(Exception):  # the same once more
+            await provider.disconnect()
+    # outside the except block: web3's exceptions carry the whole URL, and a context would keep them
     raise Transport(f"the socket to {label} ended ({trouble})")
 
 
-async def _connect(session: aiohttp.ClientSession, url: str) -> aiohttp.ClientWebSocketResponse:
-    async with asyncio.timeout(_CONNECT_SECONDS):
-        closing = aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS)
-        return await session.ws_connect(url, max_msg_size=MOST_REPLY_BYTES, heartbeat=_PING_SECONDS, timeout=closing)
-
-
-def _is_subscribed(answer: str) -> bool:
-    try:
-        return bytes(_message.decode(answer).result) != b"null"
-    except msgspec.DecodeError:
-        return False
-
-
-def _header(text: str, chain_id: ChainId) -> Header:
-    """The header in an announcement."""
-    try:
-        announced = _message.decode(text).params
-    except msgspec.DecodeError:
-        announced = None
-    header = None if announced is None else decode_header(announced.result, chain_id)
-    if header is None:
+def _header(announced: object, chain_id: ChainId) -> Header:
+    """A header from web3's formatted block: numbers are ints, hashes bytes."""
+    if not isinstance(announced, Mapping):
         raise Malformed("the node announced a head that is not a header")
-    return header
+    try:
+        block = BlockRef(
+            chain_id=chain_id,
+            number=int(announced["number"]),
+            hash=Hash32(announced["hash"]),
+            parent_hash=Hash32(announced["parentHash"]),
+            timestamp=int(announced["timestamp"]),
+        )
+        bloom = bytes(announced.get("logsBloom") or b"")
+    except (KeyError, TypeError, ValueError):
+        block, bloom = None, b""
+    if block is None or len(block.hash) != Hash32.LENGTH or len(block.parent_hash) != Hash32.LENGTH:
+        raise Malformed("the node announced a head without number, hash, parent or time")
+    return Header(block, bloom)

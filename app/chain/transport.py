@@ -1,11 +1,12 @@
-"""The way to a node: HTTP over a session that is kept alive, and nothing of the URL in what it says.
+"""The way to a node: web3's HTTP provider with a kept-alive session of our own and nothing of the URL in what it says.
 
-web3's own provider opens a new connection for each request, its loggers print the endpoint, key and all, and to import
-it takes a second of processor time, which every start of an indexer would wait for.
+web3 8's default session opens a new connection for each request and its loggers print the endpoint, key and
+all. `NodeProvider` keeps the provider (anything built on web3 can use it) and replaces both.
 """
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from dataclasses import dataclass
@@ -14,11 +15,24 @@ from typing import Final, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import aiohttp
+from web3 import AsyncHTTPProvider
+from web3.types import RPCEndpoint
 
-from app.chain.faults import ResponseTooLarge, Transport
+from app.chain.faults import ResponseTooLarge, Transport, classify_status
 from app.errors import Refused
 
-_HEADERS: Final = {"Content-Type": "application/json", "User-Agent": "waterline"}
+
+class _Silent(logging.Logger):
+    """Logs nothing, whatever a configuration of logging says: a mere `disabled` is undone by any dictConfig."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name it has in the class above
+        del level
+        return False
+
+
+SILENT: Final = _Silent("app.chain.silent")
+"""Takes the place of foreign loggers that print endpoint URLs. Not registered, so nobody finds it to enable it."""
+
 _CONNECTIONS: Final = 8
 _CONNECT_SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 30.0
@@ -88,20 +102,23 @@ def describe_endpoint(url: str, schemes: tuple[str, ...]) -> Endpoint:
     return Endpoint(label, tuple(sorted(secrets, key=len, reverse=True)))
 
 
-class NodeConnection:
-    """One node over one kept-alive session, or over a `post` given by a test.
+class NodeProvider(AsyncHTTPProvider):
+    """web3's provider over one kept-alive session, or over a `post` given by a test.
 
     Retries and the meaning of errors are the caller's business: nothing is retried here.
     """
 
+    logger = SILENT
+
     def __init__(self, url: str, label: str, post: Post | None = None) -> None:
-        self._url = url
+        super().__init__(url, exception_retry_configuration=None)
+        self._request_session_manager.logger = SILENT
         self._label = label
         self._post = post
         self._session: aiohttp.ClientSession | None = None
 
     def __str__(self) -> str:
-        return f"NodeConnection({self._label})"
+        return f"NodeProvider({self._label})"
 
     __repr__ = __str__
 
@@ -114,10 +131,10 @@ class NodeConnection:
         """
         if self._post is not None:
             return await self._post(body)
-        session = self._session or self._open()
+        session = self._session or await self._open()
         trouble = ""
         try:
-            async with session.post(self._url, data=body) as response:
+            async with session.post(self.endpoint_uri or "", data=body) as response:
                 content = await _read_bounded(response)
                 return HttpReply(response.status, content, _retry_after(response.headers.get("Retry-After")))
         except aiohttp.ClientError as error:
@@ -129,22 +146,32 @@ class NodeConnection:
         # raised outside the except block: aiohttp's exceptions carry the whole URL, and a context would keep them
         raise Transport(f"no answer from {self._label} ({trouble})")
 
-    async def aclose(self) -> None:
+    async def disconnect(self) -> None:
         """Close the session; a later request opens a new one."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+        self._request_session_manager.session_cache.clear()
+        self._request_session_manager.session_pool.shutdown(wait=False)
 
-    def _open(self) -> aiohttp.ClientSession:
+    async def _open(self) -> aiohttp.ClientSession:
         bytes(_KEPT_BYTES)  # taken and given back, untouched
         connector = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS, family=socket.AF_UNSPEC)
         self._session = aiohttp.ClientSession(
             connector=connector,
-            headers=_HEADERS,
+            headers=self.get_request_headers(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
             read_bufsize=2**20,
         )
+        await self.cache_async_session(self._session)
         return self._session
+
+    async def _make_request(self, method: RPCEndpoint, request_data: bytes) -> bytes:
+        """What web3's own request path calls for the bytes of an answer."""
+        reply = await self.post(request_data)
+        if reply.status != 200 and not reply.body.lstrip().startswith((b"{", b"[")):
+            raise classify_status(reply.status, reply.retry_after)
+        return reply.body
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:

@@ -103,7 +103,7 @@ async def test_a_read_goes_on_at_another_endpoint_where_the_first_one_fails() ->
             raise DOWN
         return await FakeNode.post(first, body)
 
-    pool.endpoints[0].reader.rpc._node._post = dies
+    pool.endpoints[0].reader.rpc._provider._post = dies
     assert await pool.read(plan(100), first.head) == values(100)
     asked = [len(params[0]["data"]) for method, params in second.requests if method == "eth_call"]
     assert len(asked) == 1, "what the first one answered is not asked again"

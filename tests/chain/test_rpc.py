@@ -25,7 +25,7 @@ from app.chain.faults import (
     Unauthorised,
 )
 from app.chain.rpc import RetryPolicy, Rpc
-from app.chain.transport import HttpReply, describe_endpoint
+from app.chain.transport import SILENT, HttpReply, describe_endpoint
 from app.errors import Refused, WaterlineError
 from tests.fakes.node import IMPATIENT, FakeNode, NodeSays
 
@@ -38,7 +38,7 @@ async def ask(rpc: Rpc, lean: bool) -> object:
     return await (rpc.request(CHAIN_ID, "eth_chainId") if lean else rpc.call("eth_chainId"))
 
 
-both_paths = pytest.mark.parametrize("lean", [True, False], ids=["lean", "by method"])
+both_paths = pytest.mark.parametrize("lean", [True, False], ids=["lean", "through web3"])
 
 
 async def test_both_paths_give_the_result() -> None:
@@ -222,4 +222,11 @@ async def test_nothing_of_the_url_is_said_when_the_network_fails(lean: bool, cap
     await rpc.aclose()
     assert MARKER not in everything_said(caught.value)
     assert MARKER not in caplog.text
-    assert MARKER not in f"{rpc!r} {rpc} {rpc._node!r} {rpc._node}"
+    assert MARKER not in f"{rpc!r} {rpc} {rpc._provider!r} {rpc._provider}"
+
+
+def test_no_configuration_of_logging_makes_the_silent_logger_speak(caplog: pytest.LogCaptureFixture) -> None:
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+    SILENT.disabled = False
+    SILENT.error("a URL with a key")
+    assert caplog.text == ""
