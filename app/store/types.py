@@ -90,9 +90,17 @@ def integer_array(values: Iterable[int]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 
+class _Quoted(dict[str | None, str]):
+    """Texts as elements of an array literal: the ids among them come again and again."""
+
+    def __missing__(self, value: str | None) -> str:
+        quoted = self[value] = "NULL" if value is None else f'"{value.translate(_ESCAPED)}"'
+        return quoted
+
+
 def text_array(values: Iterable[str | None]) -> str:
     """A Postgres array literal of texts. NUL, which Postgres cannot hold, is left out."""
-    return "{" + ",".join(["NULL" if value is None else f'"{value.translate(_ESCAPED)}"' for value in values]) + "}"
+    return "{" + ",".join(map(_Quoted().__getitem__, values)) + "}"
 
 
 def bytes_array(values: Iterable[bytes]) -> str:
