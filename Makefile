@@ -31,7 +31,7 @@ demo: install ## A local chain with the real contracts, indexed live: http://127
 	@exec $(BIN)/waterline demo
 
 test: install browser check ## Everything that must hold, on this machine, from nothing
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed ## Lint, format and types, without running anything
 	@$(BIN)/ruff check .
@@ -43,7 +43,8 @@ format: $(VENV)/.installed ## Rewrite the code in the project's format
 	@$(BIN)/ruff format .
 
 truth: install ## The long comparison with the contracts: 500 wallets in every protocol, 300 blocks (some ten minutes)
-	@EVERY_PROTOCOL_WALLETS=500 EVERY_PROTOCOL_BLOCKS=300 $(BIN)/python -m pytest tests/integration/test_every_protocol.py
+	@EVERY_PROTOCOL_WALLETS=500 EVERY_PROTOCOL_BLOCKS=300 TRUTH_BLOCKS=200 MONITOR_BLOCKS=40 \
+		$(BIN)/python -m pytest $(addprefix tests/integration/test_,every_protocol.py truth.py monitor.py)
 
 SEEDS      ?= 1000
 FIRST_SEED ?= 1

@@ -25,7 +25,7 @@ def waterline(*arguments: str, folder: Path, **settings: str) -> subprocess.Comp
         env={**environ, **settings, "COLUMNS": "120"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

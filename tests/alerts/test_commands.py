@@ -40,7 +40,7 @@ class Commands:
     async def __call__(self, *arguments: str, given: str = "") -> tuple[int, str]:
         """(exit status, what was printed)."""
         process = await self._start(*arguments)
-        out, error = await asyncio.wait_for(process.communicate(given.encode()), 60)
+        out, error = await asyncio.wait_for(process.communicate(given.encode()), 120)
         self.printed += out.decode() + error.decode()
         return process.returncode or 0, out.decode() + error.decode()
 
@@ -52,7 +52,7 @@ class Commands:
             yield
         finally:
             process.send_signal(signal.SIGTERM)
-            out, error = await asyncio.wait_for(process.communicate(), 30)
+            out, error = await asyncio.wait_for(process.communicate(), 60)
             self.printed += out.decode() + error.decode()
         assert process.returncode == 0, error.decode()
 
@@ -82,7 +82,7 @@ async def test_a_channel_is_set_up_tried_used_and_removed(
             (channel,) = await load_channels(session)
             new = message(channel.id)
             await store_messages(session, [new], NOW)
-        async with waterline.running("deliver"), asyncio.timeout(30):
+        async with waterline.running("deliver"), asyncio.timeout(120):
             while len(receiver.got) < 2:
                 await asyncio.sleep(0.02)
         assert receiver.got[1].headers["webhook-id"] == new.id

@@ -197,7 +197,7 @@ async def mail_server(tls: Any = None, *, from_start: bool = False, **answers: s
     try:
         yield server
     finally:
-        await asyncio.wait_for(asyncio.gather(*talks), 10)
+        await asyncio.wait_for(asyncio.gather(*talks), 60)
         listening.close()
         await listening.wait_closed()
 

@@ -51,7 +51,7 @@ class Verifier:
     async def seen(self) -> dict[str, Any]:
         """What it made of the next request."""
         assert self.process.stdout is not None
-        line = await asyncio.wait_for(self.process.stdout.readline(), 20)
+        line = await asyncio.wait_for(self.process.stdout.readline(), 120)
         found: dict[str, Any] = json.loads(line)
         return found
 
@@ -65,7 +65,7 @@ async def verifying(*secrets: str) -> AsyncIterator[Verifier]:
     process = await asyncio.create_subprocess_exec(*command, *secrets, env=environ, stdin=PIPE, stdout=PIPE)
     try:
         assert process.stdout is not None
-        port = int(await asyncio.wait_for(process.stdout.readline(), 20))
+        port = int(await asyncio.wait_for(process.stdout.readline(), 120))
         yield Verifier(f"http://127.0.0.1:{port}/hook", process)
     finally:
         await process.communicate(b"")  # it ends with its standard input

@@ -37,7 +37,7 @@ class Following:
 
     async def caught_up(self) -> None:
         """Wait until the newest block of the world is stored."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while self.indexer.cursor is None or self.indexer.cursor.number < self.world.block_number:
                 await asyncio.sleep(0.001)
 

@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,10 @@ async def part(*arguments: str, folder: Path, settings: Mapping[str, str]) -> As
 class Living:
     """A world that makes a block every so often, whoever follows it. While it goes on, nobody else may touch it."""
 
-    def __init__(self, world: World, block_seconds: float) -> None:
+    def __init__(self, world: World, block_seconds: float, may_go_on: Callable[[], bool] = lambda: True) -> None:
         self._world = world
         self._block_seconds = block_seconds
+        self._may_go_on = may_go_on
         self._is_over = False
         self.newest = world.block_number
         self.made_at: dict[int, float] = {}
@@ -72,9 +73,10 @@ class Living:
 
     async def _go_on(self) -> None:
         while not self._is_over:
-            await asyncio.to_thread(self._world.step)
-            self.newest = self._world.block_number
-            self.made_at[self.newest] = time.perf_counter()
+            if self._may_go_on():
+                await asyncio.to_thread(self._world.step)
+                self.newest = self._world.block_number
+                self.made_at[self.newest] = time.perf_counter()
             await asyncio.sleep(self._block_seconds)
 
 
@@ -104,4 +106,6 @@ def assert_unbroken(connection: psycopg.Connection[Any], chain_id: int) -> None:
         " WHERE b.chain_id = %s AND a.hash <> b.parent_hash",
         (chain_id,),
     )
-    assert (row, orphans) == ((0, 0), (0,))
+    assert (row, orphans) == ((0, 0), (0,)), (
+        f"of chain {chain_id} missing and double {row}, without their parent {orphans}"
+    )

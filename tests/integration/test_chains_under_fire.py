@@ -10,7 +10,7 @@ import statistics
 import time
 from asyncio.subprocess import Process
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ __all__ = ["make_database"]
 HERE, THERE = 31337, 31338
 BLOCK_SECONDS = 0.25
 CALM_BLOCKS = 5
+OWN_TROUBLE = "is of a later block"
+"""What Anvil does by itself, seen once in some hundred blocks: it answers a call about its newest block with the state
+of the one it is just making. The indexer says so and reads again; the other chain has no part in it."""
 
 
 class Watch:
@@ -44,9 +47,16 @@ class Watch:
         """Blocks by number, as first seen."""
         self.seconds: dict[int, float] = {}
         """From each block's making to its being seen stored."""
+        self.is_over = False
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled, or until something is wrong: then nobody waits for more."""
+        try:
+            await self._look_again_and_again()
+        finally:
+            self.is_over = True
+
+    async def _look_again_and_again(self) -> None:
         while True:
             newest = max(self.ids, default=-1)
             query = "SELECT number, id FROM blocks WHERE chain_id = %s AND number > %s"
@@ -55,13 +65,13 @@ class Watch:
                 if (made := self._living.made_at.get(number)) is not None:
                     self.seconds[number] = time.perf_counter() - made
             for (trouble,) in self._connection.execute("SELECT trouble FROM chains WHERE chain_id = %s", (THERE,)):
-                assert trouble is None
+                assert trouble is None or trouble.endswith(OWN_TROUBLE), trouble
             await asyncio.sleep(0.005)
 
     async def sees(self, blocks: int) -> list[float]:
         """Wait for so many more blocks; how long each took."""
         before = set(self.seconds)
-        await until(lambda: len(self.seconds) >= len(before) + blocks)
+        await until(lambda: len(self.seconds) >= len(before) + blocks or self.is_over)
         return [seconds for number, seconds in self.seconds.items() if number not in before]
 
 
@@ -107,7 +117,11 @@ async def test_faults_and_forks_of_one_chain_leave_the_other_alone(
             "PORT": str(free_port()),
         }
         with place.connect() as connection:
-            async with part("up", folder=tmp_path, settings=settings) as process, living.going_on():
+            async with part("up", folder=tmp_path, settings=settings) as process, AsyncExitStack() as stack:
+                # Nobody knows how long a start takes, and who is too far behind goes on at the newest block.
+                await asyncio.to_thread(there.step)
+                await until(lambda: newest_stored(connection, THERE) >= there.block_number)
+                await stack.enter_async_context(living.going_on())
                 watch = Watch(connection, living)
                 watching = asyncio.create_task(watch.run())
                 try:
@@ -144,7 +158,7 @@ async def set_fire(
 
     seconds = []
     await steps(3)
-    proxy.faults = Faults(error_rate=0.3, timeout_rate=0.02, hang_seconds=5)
+    proxy.faults = Faults(error_rate=0.3, timeout_rate=0.02, hang_seconds=1)
     await steps(3)
     await asyncio.to_thread(here.reorg, 3)
     await steps(3)

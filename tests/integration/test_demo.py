@@ -11,15 +11,18 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.fixtures.devnet import WorldFactory
-
 pytestmark = [pytest.mark.devnet, pytest.mark.database, pytest.mark.timeout(300)]
+
+
+_LOOKS = 2_000
+"""A tenth of a second apart. How long it takes is nobody's promise: a machine may be busy."""
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def processes_with(text: str) -> list[str]:
 
 
 async def until(client: httpx.AsyncClient, path: str, condition: str) -> httpx.Response:
-    for _ in range(600):
+    for _ in range(_LOOKS):
         try:
             answer = await client.get(path)
             if answer.status_code == 200 and condition in answer.text:
@@ -56,17 +59,16 @@ async def until(client: httpx.AsyncClient, path: str, condition: str) -> httpx.R
 
 async def beyond(client: httpx.AsyncClient, number: int) -> None:
     """Wait for a block above `number` to be indexed: which one is seen first nobody knows."""
-    for _ in range(600):
+    for _ in range(_LOOKS):
         if (await client.get("/v1/status")).json()["chains"][0]["indexed_number"] > number:
             return
         await asyncio.sleep(0.1)
     raise AssertionError(f"nothing above block {number} was indexed")
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-async def test_the_demo_comes_up_lives_and_leaves_nothing_behind(
-    make_world: WorldFactory, folder: Path, ending: signal.Signals
-) -> None:
+@asynccontextmanager
+async def living_demo(folder: Path, ending: signal.Signals) -> AsyncIterator[tuple[httpx.AsyncClient, Path]]:
+    """The demo from when it is ready until the block is left, and its log. `ending` then ends it without a rest."""
     port, devnet_port = free_port(), free_port()
     environ = {**os.environ, "TMPDIR": str(folder), "PORT": str(port), "DEVNET_PORT": str(devnet_port)}
     log = folder / "log"
@@ -77,18 +79,7 @@ async def test_the_demo_comes_up_lives_and_leaves_nothing_behind(
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
             await until(client, "/ready", "")
-            first = (await until(client, "/v1/status", '"ready":true')).json()["chains"][0]["indexed_number"]
-            for _ in range(600):
-                if "Wallets worth" in log.read_text():
-                    break
-                await asyncio.sleep(0.1)
-            wallets = re.findall(r"/wallet/(0x[0-9a-fA-F]{40})", log.read_text())
-            assert len(wallets) == 4
-            page = await client.get(f"/wallet/{wallets[0]}", follow_redirects=True)
-            assert page.status_code == 200
-            assert "from liquidation" in page.text
-            await beyond(client, first + 1)
-            await until(client, "/v1/risk/board", '"wallet"')
+            yield client, log
         demo.send_signal(ending)
         assert await asyncio.wait_for(demo.wait(), 60) == 0
     finally:
@@ -99,3 +90,26 @@ async def test_the_demo_comes_up_lives_and_leaves_nothing_behind(
     assert not processes_with(str(folder))
     assert not processes_with(f"--port {devnet_port}")
     assert [path.name for path in folder.iterdir()] == ["log"]
+
+
+@pytest.mark.usefixtures("make_world")
+async def test_the_demo_comes_up_lives_and_leaves_nothing_behind(folder: Path) -> None:
+    async with living_demo(folder, signal.SIGINT) as (client, log):
+        first = (await until(client, "/v1/status", '"ready":true')).json()["chains"][0]["indexed_number"]
+        for _ in range(_LOOKS):
+            if "Wallets worth" in log.read_text():
+                break
+            await asyncio.sleep(0.1)
+        wallets = re.findall(r"/wallet/(0x[0-9a-fA-F]{40})", log.read_text())
+        assert len(wallets) == 4
+        page = await client.get(f"/wallet/{wallets[0]}", follow_redirects=True)
+        assert page.status_code == 200
+        assert "from liquidation" in page.text
+        await beyond(client, first + 1)
+        await until(client, "/v1/risk/board", '"wallet"')
+
+
+@pytest.mark.usefixtures("make_world")
+async def test_terminated_the_moment_it_is_ready_the_demo_leaves_nothing_behind_either(folder: Path) -> None:
+    async with living_demo(folder, signal.SIGTERM):
+        pass

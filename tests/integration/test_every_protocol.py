@@ -36,7 +36,7 @@ from tests.integration.following import Following, deployments_of, following
 
 pytestmark = [pytest.mark.devnet, pytest.mark.database, pytest.mark.timeout(7200)]
 
-BLOCKS = int(os.environ.get("EVERY_PROTOCOL_BLOCKS", "50"))
+BLOCKS = int(os.environ.get("EVERY_PROTOCOL_BLOCKS", "30"))
 WALLETS = int(os.environ.get("EVERY_PROTOCOL_WALLETS", "60"))
 ASKED_PER_BLOCK = 12
 """Wallets whose answer of the API is compared at each block, all in turn."""

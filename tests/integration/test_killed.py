@@ -27,9 +27,11 @@ pytestmark = [pytest.mark.database, pytest.mark.devnet, pytest.mark.timeout(7_20
 
 __all__ = ["make_database"]
 
-KILLS = int(os.environ.get("KILLS", "6"))
+KILLS = int(os.environ.get("KILLS", "4"))
 BLOCK_SECONDS = 0.4
 LONGEST_LIFE_SECONDS = 3.0
+FURTHEST_AHEAD = 40
+"""Blocks the chain may be ahead of what is stored: beyond its finality an indexer goes on at the newest block."""
 CHAIN = 31337
 
 
@@ -51,8 +53,11 @@ async def test_killed_at_random_moments_no_block_is_lost_or_doubled(
     }
     assert deployments_of(world, tmp_path)
     recoveries: list[float] = []
-    living = Living(world, BLOCK_SECONDS)
     with killed.connect() as connection:
+        # A machine may be so busy that a process starts for longer than the chain lets it be away.
+        living = Living(
+            world, BLOCK_SECONDS, lambda: world.block_number - newest_stored(connection, CHAIN) < FURTHEST_AHEAD
+        )
         async with living.going_on():
             for kill in range(KILLS):
                 process = await start_part("index", "--chain", str(CHAIN), folder=tmp_path, settings=settings)

@@ -35,7 +35,7 @@ from tests.integration.following import Following, following
 
 pytestmark = [pytest.mark.devnet, pytest.mark.database, pytest.mark.timeout(7200)]
 
-BLOCKS = int(os.environ.get("MONITOR_BLOCKS", "40"))
+BLOCKS = int(os.environ.get("MONITOR_BLOCKS", "25"))
 WALLETS = int(os.environ.get("MONITOR_WALLETS", "60"))
 DAY = 86_400
 RELATIVE = 1e-9
@@ -58,7 +58,7 @@ class Watch:
     async def board_of_head(self) -> StoredBlock:
         """Wait for the board of the world's newest block."""
         started = time.perf_counter()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while self._monitor.written is None or self._monitor.written.ref != self._followed.indexer.cursor:
                 await asyncio.sleep(0.0005)
         self.seconds.append(time.perf_counter() - started)

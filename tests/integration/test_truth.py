@@ -20,7 +20,7 @@ from tests.integration.following import Following, following
 
 pytestmark = [pytest.mark.devnet, pytest.mark.database, pytest.mark.timeout(1800)]
 
-BLOCKS = int(os.environ.get("TRUTH_BLOCKS", "200"))
+BLOCKS = int(os.environ.get("TRUTH_BLOCKS", "80"))
 WALLETS = int(os.environ.get("TRUTH_WALLETS", "60"))
 DAY = 86_400
 EMPTY: AccountData = (0, 0, 0, 0, 0, UINT256_MAX)

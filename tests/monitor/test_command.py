@@ -26,7 +26,7 @@ async def test_it_leads_every_configured_chain_and_ends_at_a_signal(database_url
     chains = {"RPC_URL_1": "http://127.0.0.1:1", f"RPC_URL_{DEVNET}": "http://127.0.0.1:1"}
     settings = load_settings({"DATABASE_URL": database_url, **chains})
     running = asyncio.create_task(monitor(settings, None))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while await asyncio.to_thread(_locks, database_url) < len(chains):
             await asyncio.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)

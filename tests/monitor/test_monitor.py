@@ -140,7 +140,7 @@ async def test_a_block_that_vanishes_while_its_board_is_made_leaves_none(
 
         monkeypatch.setattr(loop, "hold_block", hold_block)
         await tape.grow()
-        await asyncio.wait_for(is_dropped.wait(), 20)
+        await asyncio.wait_for(is_dropped.wait(), 120)
         await _written(monitor, tape)
         await require_current(database, tape.blocks[-1])
         await tape.grow()
@@ -195,7 +195,7 @@ async def test_a_block_is_heard_of_without_looking(database: Database) -> None:
 
 
 async def _written(monitor: loop.Monitor, tape: Tape) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while monitor.written != tape.blocks[-1]:
             await asyncio.sleep(0.002)
 

@@ -34,7 +34,7 @@ async def test_a_message_is_stored_once_a_key_and_whoever_sends_is_woken(databas
             assert await store_messages(session, [message(channel, key="one")], NOW) == 0
             assert await store_messages(session, [], NOW) == 0
             assert await store_messages(session, [message(channel + 9)], NOW) == 0
-        assert await asyncio.wait_for(anext(payloads), 10) == "2"
+        assert await asyncio.wait_for(anext(payloads), 60) == "2"
     async with database.read() as session:
         found = await load_deliveries(session, limit=9)
     assert len(found) == 2

@@ -44,7 +44,7 @@ async def test_deliver_tells_of_a_chain_that_nobody_follows_and_withholds_the_he
             list_id = await create_list(session, "treasury", "", now - 3_600)
             await add_members(session, list_id, [Member(WALLET, NOBODYS)], now)
             await store_route(session, NewRoute(list_id, 1))
-        async with waterline.running("deliver"), asyncio.timeout(60):
+        async with waterline.running("deliver"), asyncio.timeout(120):
             while not hook.got:
                 await asyncio.sleep(0.05)
         body = json.loads(hook.got[0].body)
