@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
+from benchmarks.peers.runs import is_connected
 
 FOLDER = Path(command.__file__).parent
 
@@ -35,3 +38,19 @@ def test_a_name_that_is_no_benchmark_is_refused_with_those_that_are() -> None:
     assert run.returncode == 2
     assert "no_such" in run.stderr
     assert "block_loop" in run.stderr
+
+
+def test_a_contestants_clock_starts_with_a_connection_of_its_own() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as node:
+        port = node.getsockname()[1]
+        connecting = f"import socket, sys; s = socket.create_connection(('127.0.0.1', {port})); sys.stdin.read()"
+        other = subprocess.Popen([sys.executable, "-c", connecting], stdin=subprocess.PIPE)
+        try:
+            accepted, _ = node.accept()
+            with accepted:
+                assert is_connected(other.pid, port)
+                assert is_connected(os.getpid(), port)  # what it has started is its own
+                assert not is_connected(other.pid, port + 1)
+        finally:
+            other.communicate()
+        assert not is_connected(os.getpid(), port)

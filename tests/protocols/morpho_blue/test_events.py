@@ -145,3 +145,8 @@ def test_everyone_a_real_transaction_affected_is_found_and_nobody_else(receipt: 
     assert found
     if receipt["case"] in DIRECT:
         assert {wallet for _, wallet in found} == {receipt["sender"]}
+
+
+def test_logs_of_one_account_give_one_object() -> None:
+    assert STATE.touched(LOGS["supply"]) is STATE.touched(LOGS["borrow"])
+    assert STATE.touched(LOGS["supply"]) == account(OWNER)
