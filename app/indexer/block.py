@@ -132,7 +132,7 @@ class _BlockWork:
         Accounts that this shows may have changed without a log follow in a second set.
         """
         await self._wanted.gather({name: self._touches[name].accounts for name, _ in self._standing()})
-        stored = ahead.begin(load_known(self._database, self._before.keys(), self._wanted.markets.keys()))
+        stored = ahead.begin(load_known(self._database, list(self._before), list(self._wanted.markets)))
         await self._read_expected_markets()
         self._found.take(await self._reader.read_all(list(self._account_plans(self._wanted.markets)), self._block))
         self._found.take(await self._ahead.take(name for name, _ in self._standing() if name not in self._found.states))
