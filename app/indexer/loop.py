@@ -159,6 +159,7 @@ class Indexer:
                     head = None
                 await self._search_old_logs(lock, feed)
                 await self._between.work(self._stored, lock, feed)
+                await self._status.note_finality()
                 await self._status.write(await self._doubt())
                 self._failures = 0
             except (LockLost, FeedEnded):

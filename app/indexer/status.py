@@ -38,19 +38,26 @@ class StatusRow:
         self._safe: int | None = None
         self._finalized: int | None = None
         self._asked_finality_at = float("-inf")
+        self._asked_at: BlockRef | None = None
+        """The head finality was asked at: it does not move without another."""
         self._wrote_at = float("-inf")
         self._written: tuple[BlockRef | None, str | None] = (None, None)
 
     async def note_head(self, head: Header) -> None:
-        """The node's newest block; now and then also its safe and finalized ones."""
+        """The node's newest block; at first also its safe and finalized ones."""
         self._head = head.block
+        if self._asked_finality_at == float("-inf"):
+            await self.note_finality()
+
+    async def note_finality(self) -> None:
+        """The node's safe and finalized blocks, if it is time to ask again: where no block waits for the answers."""
         now = self._elapsed()
-        if now - self._asked_finality_at >= self._options.finality_seconds:
+        if self._head != self._asked_at and now - self._asked_finality_at >= self._options.finality_seconds:
             safe = await self._reader.fetch_header("safe")
             finalized = await self._reader.fetch_header("finalized")
             self._safe = safe.block.number if safe is not None else None
             self._finalized = finalized.block.number if finalized is not None else None
-            self._asked_finality_at = now
+            self._asked_finality_at, self._asked_at = now, self._head
 
     async def write(self, trouble: str | None = None) -> None:
         """Write the row if it says something new or is due as a sign of life. `trouble` is in words, without URLs."""

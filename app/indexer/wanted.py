@@ -35,7 +35,8 @@ class Wanted:
 
     def begin(self, ahead: Ahead, names: Collection[str]) -> None:
         """Look up what is due in these deployments already: no log changes that."""
-        self._due = list(names), ahead.begin(self._load_due(names))
+        asked = list(names)
+        self._due = asked, ahead.begin(self._load_due(asked))
 
     async def gather(self, touched: Mapping[str, Mapping[AccountKey, Collection[str]]]) -> None:
         """Accounts of these deployments to read: those touched, by deployment, those that move by themselves, and a

@@ -89,6 +89,7 @@ class Footing:
 
 async def load_known(database: Database, slugs: Collection[str], keys: Collection[AccountKey]) -> Known:
     """Look up what committing a block that reads these accounts of these deployments will need."""
+    keys, slugs = tuple(keys), frozenset(slugs)  # of views that change meanwhile only what is asked for is known
     async with database.alone() as session:
-        states, ids = await session.rows_of_all(ask_newest(list(keys)), ask_known(sorted(slugs)))
-    return Known(frozenset(keys), states, frozenset(slugs), ids)
+        states, ids = await session.rows_of_all(ask_newest(keys), ask_known(sorted(slugs)))
+    return Known(frozenset(keys), states, slugs, ids)

@@ -1,9 +1,10 @@
-"""What is read before a block's logs are known: it saves time, and changes nothing."""
+"""What is read before a block's logs are known, and what after it is stored: both save time, and change nothing."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from app.domain.chain import BlockRef, Log, LogFilter, ReadPlan
 from app.store.engine import Database
 from tests.indexer.comparing import assert_equals_the_chain
 from tests.indexer.model import Draft, ModelChain, ModelReader, address
-from tests.indexer.running import load_state, make_indexer
+from tests.indexer.running import QUICK, load_state, make_indexer, when
 
 pytestmark = pytest.mark.database
 
@@ -145,3 +146,18 @@ async def test_nothing_read_ahead_outlives_its_block(database: Database, ends: s
         await running
         await assert_equals_the_chain(database, chain, range(5))
     assert asyncio.all_tasks() == before
+
+
+async def test_finality_is_asked_about_once_a_block_is_stored(database: Database) -> None:
+    chain = ModelChain(seed=32)
+    reader = ModelReader(chain)
+    indexer = make_indexer(reader, database, options=replace(QUICK, finality_seconds=0.0))
+    await indexer.run_until(0, scanned=True)
+    for number in (1, 2, 3):
+        reader.calls.clear()
+        chain.mine()
+        running = asyncio.create_task(indexer.run())
+        await when(lambda: ("fetch_header", "finalized") in reader.calls)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert indexer.cursor == chain.head.ref, f"block {number} waited"
