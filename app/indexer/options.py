@@ -35,7 +35,7 @@ class IndexerOptions:
     right at once. Beyond it the gap is searched between blocks."""
     scan_seconds: float = 0.5
     """How long the node should take to gather one range's logs, and we to look at them and store what they say: the
-    range grows and shrinks towards this. A live block waits for the second only."""
+    range grows and shrinks towards this, but not below the first. A live block waits for the second only."""
     scan_first_blocks: int = 200
     scan_most_blocks: int = 50_000
     """First and largest range of one log search."""

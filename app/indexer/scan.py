@@ -158,9 +158,10 @@ class LogScan:
             self._queued.note(scan, due[scan])
 
     def _pace(self, window: Window, seconds: float) -> None:
-        """Grow or shrink the next range towards the time a search may take."""
+        """Grow or shrink the next range towards the time a search may take. Only failures make it shorter than the
+        first: on a busy machine short ranges cost more than they spare."""
         if seconds > self._options.scan_seconds:
-            self._size = max(1, self._size // 2)
+            self._size = max(min(self._size, self._options.scan_first_blocks), self._size // 2)
         elif seconds < self._options.scan_seconds / 2 and window.blocks >= self._size:
             times = min(_STEEPEST, int(self._options.scan_seconds / max(seconds, 1e-6)))
             self._size = min(self._options.scan_most_blocks, self._size * times)

@@ -229,3 +229,13 @@ async def test_ranges_grow_fourfold_at_most_while_searches_are_quick(database: D
     options = replace(QUICK, scan_first_blocks=1, scan_seconds=3600.0)
     await make_indexer(reader, database, options=options).run_until(30, scanned=True)
     assert [to_block - from_block + 1 for from_block, to_block in reader.searched] == [1, 1, 4, 4, 16, 4]
+
+
+@pytest.mark.database
+async def test_slow_searches_make_no_range_shorter_than_the_first(database: Database) -> None:
+    chain = ModelChain(seed=38)
+    chain.mine(30)
+    reader = GatedReader(chain, held_from=0)
+    options = replace(QUICK, scan_first_blocks=7, scan_seconds=0.0)
+    await make_indexer(reader, database, options=options).run_until(30, scanned=True)
+    assert [to_block - from_block + 1 for from_block, to_block in reader.searched] == [7, 7, 7, 7, 2]
