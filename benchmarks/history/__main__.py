@@ -1,5 +1,5 @@
 """Bar 16h: the state of a wallet at an old block in a store with ten million rows of history, and the other questions
-about the past. Filling takes some minutes, and the disk has to have 4 GB of room.
+about the past. Filling takes some minutes; the disk has to have 4 GB of room.
 
 `python -m benchmarks.history [--scale 0.1]`: with a scale the store is smaller, for trying it out; the figures then
 say nothing about the bar.
