@@ -5,6 +5,7 @@ Each command imports what it runs when it runs: help and refusals come at once, 
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from rich.table import Table
 
 from app.commands.channel import channel_commands
 from app.commands.key import key_commands
-from app.commands.terminal import complaints, console
+from app.commands.terminal import STARTING, complaints, console
 from app.commands.terminal import run as _run
 from app.commands.watchlist import watchlist_commands
 from app.errors import Fatal, Refused, WaterlineError
@@ -45,6 +46,7 @@ _NEEDED_WIDTH = {"protocol": 122, "name": 160}
 
 def main() -> None:
     """Entry point: runs a command, and turns the project's own failures into one line and an exit status."""
+    gc.set_threshold(*STARTING)
     try:
         app()
     except Refused as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from app.chain.names import EnsNames
-from app.following import endpoint_pool
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.chain.names import EnsNames
 
 
 @asynccontextmanager
@@ -17,5 +19,9 @@ async def ens_names(settings: Settings) -> AsyncIterator[EnsNames | None]:
     if chain is None:
         yield None
         return
+    # What speaks with nodes takes a second to import: a service that resolves no names starts without.
+    from app.chain.names import EnsNames
+    from app.following import endpoint_pool
+
     async with endpoint_pool(chain) as pool:
         yield EnsNames(pool)

@@ -37,8 +37,8 @@ from app.store.channels import (
     store_channel,
 )
 from app.store.engine import Database, ReadSession
-from app.store.migrate import verify_schema
 from app.store.outbox import load_attempts, load_delivery, store_messages
+from app.store.schema import verify_schema
 
 DAY_SECONDS = 86_400
 _TRIAL_SECONDS = 30

@@ -22,6 +22,12 @@ if not console.is_terminal:
 complaints = Console(stderr=True)
 
 
+COLLECTING = (700, 10, 10)
+"""How many new objects the garbage collector lets be, and how many collections of them: Python's own default."""
+STARTING = (20_000, 50, 100)
+"""The same while a command starts: what is imported is no garbage, and to look for some costs a tenth of the start."""
+
+
 def run(command: Callable[[Settings], Coroutine[None, None, int | None]]) -> None:
     """Load the settings, set up logging, run one command to its end and exit with its status."""
     settings = load_settings()
@@ -57,6 +63,7 @@ async def until_signal(work: Coroutine[None, None, None], end: Callable[[asyncio
     # a tenth of a second, between any two lines of the work.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*COLLECTING)
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
     signals = (signal.SIGINT, signal.SIGTERM)

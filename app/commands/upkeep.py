@@ -18,7 +18,8 @@ from app.settings import Settings
 from app.store.chains import load_chains
 from app.store.deployments import load_deployments
 from app.store.engine import Database
-from app.store.migrate import upgrade, verify_schema
+from app.store.migrate import upgrade
+from app.store.schema import verify_schema
 from app.store.thin import Place, find_limit, note_limit, thin_once
 from app.store.tracked import TrackList
 

@@ -33,8 +33,8 @@ from app.protocols.registry import adapter_for
 from app.store.deployments import register_deployments
 from app.store.engine import Database
 from app.store.locks import AdvisoryLock, LockHeld, LockLost
-from app.store.migrate import verify_schema
 from app.store.progress import load_missed
+from app.store.schema import verify_schema
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,8 @@ from app.indexer.options import IndexerOptions
 from app.indexer.scan import OnScan, ScanProgress
 from app.settings import Settings
 from app.store.engine import Database
-from app.store.migrate import upgrade
+from app.store.faults import SchemaMismatch
+from app.store.schema import verify_schema
 
 _DAY_SECONDS = 86_400
 
@@ -41,7 +42,7 @@ async def index(settings: Settings, chain_id: int, on_scan: OnScan | None) -> No
         await database.dispose()
         raise
     with database_named():
-        await asyncio.to_thread(upgrade, url)
+        await _bring_up_to_date(database, url)
     if settings.metrics_port is not None:
         start_http_server(settings.metrics_port, settings.host)
     metrics = EndpointMetrics()
@@ -67,6 +68,17 @@ async def index(settings: Settings, chain_id: int, on_scan: OnScan | None) -> No
                 await asyncio.gather(recording, return_exceptions=True)
     finally:
         await database.dispose()
+
+
+async def _bring_up_to_date(database: Database, url: str) -> None:
+    """Migrate the tables if they are not of this version. Alembic is imported only then: most starts go without."""
+    try:
+        async with database.read() as session:
+            await verify_schema(session)
+    except SchemaMismatch:
+        from app.store.migrate import upgrade
+
+        await asyncio.to_thread(upgrade, url)
 
 
 def _indexer_options(settings: Settings) -> IndexerOptions:

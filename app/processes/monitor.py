@@ -16,7 +16,7 @@ from app.processes.evaluator import make_evaluator
 from app.settings import Settings
 from app.store.deployments import load_deployments
 from app.store.engine import Database
-from app.store.migrate import verify_schema
+from app.store.schema import verify_schema
 
 
 async def monitor(settings: Settings, chain_id: int | None) -> None:

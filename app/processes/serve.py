@@ -21,7 +21,7 @@ from app.naming import ens_names
 from app.processes.secrets import environment_of, vault_of
 from app.settings import Settings
 from app.store.engine import Database
-from app.store.migrate import verify_schema
+from app.store.schema import verify_schema
 from app.valuation.groups import DEFAULT_GROUPS
 from app.web.routes import mount_pages
 

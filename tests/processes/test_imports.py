@@ -10,11 +10,11 @@ import pytest
 HEAVY = ("aiohttp", "alembic", "fastapi", "numpy", "sqlalchemy", "uvicorn", "web3", "app.api", "devnet", "app.chain")
 ROOM = {
     "app.cli": set(),
-    "app.processes.index": {"aiohttp", "alembic", "sqlalchemy", "app.chain"},
-    "app.processes.monitor": {"alembic", "numpy", "sqlalchemy"},
-    "app.processes.serve": set(HEAVY) - {"web3", "devnet"},
-    "app.commands.delivery": {"aiohttp", "alembic", "sqlalchemy"},
-    "app.commands.watching": {"aiohttp", "alembic", "numpy", "sqlalchemy"},
+    "app.processes.index": {"aiohttp", "sqlalchemy", "web3", "app.chain"},
+    "app.processes.monitor": {"numpy", "sqlalchemy"},
+    "app.processes.serve": set(HEAVY) - {"alembic", "web3", "app.chain", "devnet"},
+    "app.commands.delivery": {"aiohttp", "sqlalchemy"},
+    "app.commands.watching": {"aiohttp", "numpy", "sqlalchemy"},
 }
 
 

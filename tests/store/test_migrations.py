@@ -10,11 +10,13 @@ import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from app.errors import Fatal, Refused
-from app.store import migrate
+from app.store import migrate, schema
 from app.store.engine import Database
 from app.store.faults import SchemaMismatch
+from app.store.schema import known_revisions, newest_revision, verify_schema
 
 pytestmark = pytest.mark.database
 
@@ -31,7 +33,7 @@ async def _verify(url: str) -> None:
     database = Database(url)
     try:
         async with database.read() as session:
-            await migrate.verify_schema(session)
+            await verify_schema(session)
     finally:
         await database.dispose()
 
@@ -45,6 +47,12 @@ def test_alembic_ini_takes_its_url_from_the_setting(database_url: str, monkeypat
     assert config.get_main_option("sqlalchemy.url") is None
     monkeypatch.setenv("DATABASE_URL", database_url)
     command.check(config)
+
+
+def test_what_is_read_without_alembic_is_what_alembic_reads() -> None:
+    scripts = ScriptDirectory.from_config(migrate.migration_config(""))
+    assert newest_revision() == scripts.get_current_head()
+    assert known_revisions() == {one.revision for one in scripts.walk_revisions()}
 
 
 def test_every_migration_goes_down_and_up_again(postgres_url: str) -> None:
@@ -80,6 +88,6 @@ async def test_tables_of_another_version_are_fatal_and_say_what_to_do(database_u
 
 
 def test_a_missing_folder_of_migrations_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(migrate, "_MIGRATIONS", tmp_path / "none")
+    monkeypatch.setattr(schema, "MIGRATIONS", tmp_path / "none")
     with pytest.raises(Refused, match="none"):
         migrate.migration_config("")
