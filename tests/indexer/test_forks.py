@@ -53,7 +53,7 @@ async def test_forks_within_forks_leave_the_tables_of_a_straight_run(make_databa
     def fork_while_reading(method: str) -> None:
         nonlocal reads
         reads += method == "read"
-        if method == "read" and reads % 17 == 0:
+        if method == "read" and reads % 34 == 0:
             chain.reorg(random.randrange(1, min(12, len(chain.canonical))))
 
     await indexer.run_until(0)
