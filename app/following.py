@@ -17,7 +17,7 @@ from app.errors import Fatal, Refused, Retryable
 from app.settings import ChainSettings
 from app.store.blocks import load_head
 from app.store.chains import ChainStatus, load_chains, observe
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 
 
 @asynccontextmanager

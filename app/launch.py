@@ -24,8 +24,8 @@ from app.deployments import followed_deployments
 from app.errors import Refused, Retryable, WaterlineError
 from app.following import verify_chain
 from app.settings import SecretUrl, Settings, environment_with
-from app.store.embedded import EmbeddedPostgres
-from app.store.migrate import upgrade
+from app.store.postgres.embedded import EmbeddedPostgres
+from app.store.postgres.migrate import upgrade
 from app.supervisor import ChildSpec, Supervisor
 
 logger = logging.getLogger(__name__)

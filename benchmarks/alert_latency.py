@@ -28,9 +28,9 @@ from app.alerts.vault import new_key
 from app.domain.chain import Address
 from app.settings import environment_with
 from app.store.blocks import BLOCKS_CHANNEL
-from app.store.embedded import EmbeddedPostgres
-from app.store.migrate import upgrade
-from app.store.outbox import OUTBOX_CHANNEL
+from app.store.postgres.embedded import EmbeddedPostgres
+from app.store.postgres.migrate import upgrade
+from app.store.watch.outbox import OUTBOX_CHANNEL
 from benchmarks.alert_world import (
     AAVE,
     SYMBOL,

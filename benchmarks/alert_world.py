@@ -22,11 +22,11 @@ from app.alerts.forms import make_channel
 from app.alerts.vault import Vault
 from app.domain.chain import Address
 from app.domain.watch import Member, Metric, Rule, Severity
-from app.store.channels import NewRoute, store_channel, store_route
-from app.store.engine import Database
-from app.store.watch_members import add_members
-from app.store.watch_rules import create_rule
-from app.store.watchlists import create_list
+from app.store.postgres.engine import Database
+from app.store.watch.channels import NewRoute, store_channel, store_route
+from app.store.watch.members import add_members
+from app.store.watch.rules import create_rule
+from app.store.watch.watchlists import create_list
 from devnet.world import World
 
 AAVE = "aave-v3-0-devnet"

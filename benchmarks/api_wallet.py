@@ -30,9 +30,9 @@ from app.domain.chain import Address, BlockRef, Hash32
 from app.store.blocks import commit_batch
 from app.store.chains import ChainStatus, observe
 from app.store.deployments import register_deployments
-from app.store.embedded import EmbeddedPostgres
-from app.store.engine import Database
-from app.store.migrate import upgrade
+from app.store.postgres.embedded import EmbeddedPostgres
+from app.store.postgres.engine import Database
+from app.store.postgres.migrate import upgrade
 from benchmarks.harness import Figure, interleave, median_ratio, report, spread
 from tests.protocols.aave_v3.builders import DEPLOYMENT, NOW, USDC, WBTC, WETH, make_state, owed, supplied
 

@@ -38,9 +38,9 @@ from app.indexer.loop import Indexer
 from app.indexer.metrics import IndexerMetrics
 from app.settings import load_settings
 from app.store.blocks import BLOCKS_CHANNEL
-from app.store.embedded import EmbeddedPostgres
-from app.store.engine import Database, parse_url
-from app.store.migrate import upgrade
+from app.store.postgres.embedded import EmbeddedPostgres
+from app.store.postgres.engine import Database, parse_url
+from app.store.postgres.migrate import upgrade
 from benchmarks.harness import Figure, report, spread
 from devnet import pool
 from devnet.assets import LIQUIDITY_PROVIDER

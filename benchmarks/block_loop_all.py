@@ -28,7 +28,7 @@ from app.domain.chain import ReadPlan
 from app.domain.market import Deployment
 from app.domain.risk import Health
 from app.domain.specs import MULTICALL3, chain_spec
-from app.indexer.touches import merged_filter
+from app.indexer.block.touches import merged_filter
 from app.protocols.base import DeploymentState
 from app.protocols.registry import adapter_for
 from app.settings import load_settings

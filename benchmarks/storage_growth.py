@@ -28,9 +28,9 @@ from app.indexer.loop import Indexer
 from app.indexer.metrics import IndexerMetrics
 from app.indexer.options import IndexerOptions
 from app.settings import load_settings
-from app.store.embedded import EmbeddedPostgres
-from app.store.engine import Database
-from app.store.migrate import upgrade
+from app.store.postgres.embedded import EmbeddedPostgres
+from app.store.postgres.engine import Database
+from app.store.postgres.migrate import upgrade
 from devnet.world import NEIGHBOURS, World
 
 BLOCKS = 80

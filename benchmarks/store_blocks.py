@@ -33,8 +33,8 @@ from sqlalchemy.orm import Session
 
 from app.domain.account import AccountSnapshot
 from app.domain.batch import BlockBatch
-from app.store.engine import parse_url
-from app.store.tables import account_states, accounts, blocks, markets, positions
+from app.store.postgres.engine import parse_url
+from app.store.tables.chain import account_states, accounts, blocks, markets, positions
 from benchmarks.harness import ROUNDS, Figure, interleave, median_ratio, report, spread
 from benchmarks.store_orm import AnyRow, mapped_classes, mapped_object
 from benchmarks.store_world import CHAIN, World, server

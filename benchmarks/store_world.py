@@ -14,11 +14,11 @@ from app.domain.account import AccountKey, AccountSnapshot, LendingPosition
 from app.domain.batch import BlockBatch
 from app.domain.chain import Address, BlockRef, Hash32
 from app.domain.market import Deployment, Market
-from app.store import migrate
 from app.store.blocks import commit_batch
 from app.store.deployments import register_deployments
-from app.store.embedded import EmbeddedPostgres
-from app.store.engine import Database
+from app.store.postgres import migrate
+from app.store.postgres.embedded import EmbeddedPostgres
+from app.store.postgres.engine import Database
 
 CHAIN, SLUG, MARKETS = 31337, "pool", 40
 

@@ -25,10 +25,10 @@ from app.book import Reading
 from app.domain.risk import RiskStatus
 from app.domain.units import WAD
 from app.domain.watch import Member, Metric, Rule, Severity
-from app.store.engine import Database
-from app.store.watch_members import add_members
-from app.store.watch_rules import create_rule
-from app.store.watchlists import create_list
+from app.store.postgres.engine import Database
+from app.store.watch.members import add_members
+from app.store.watch.rules import create_rule
+from app.store.watch.watchlists import create_list
 from app.watch.evaluate import Evaluator
 from app.watch.ledger import StoredLedger
 from app.watch.measures import Asked, Measures

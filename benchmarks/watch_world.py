@@ -13,7 +13,7 @@ from app.domain.chain import Address, BlockRef, Hash32
 from app.protocols.aave_v3.raw import Price
 from app.store.blocks import StoredBlock, commit_batch
 from app.store.deployments import register_deployments
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.protocols.aave_v3.builders import DEPLOYMENT, NOW, Listed, make_raw, make_state
 
 CHAIN = DEPLOYMENT.chain_id

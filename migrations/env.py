@@ -7,10 +7,10 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from app.settings import load_settings
-from app.store import tables_audit, tables_kept, tables_tracked, tables_watch  # noqa: F401 - their tables belong to the metadata
-from app.store.engine import parse_url
-from app.store.locks import lock_key
-from app.store.tables import metadata
+from app.store.postgres.engine import parse_url
+from app.store.postgres.locks import lock_key
+from app.store.tables import audit, kept, tracked, watch  # noqa: F401 - their tables belong to the metadata
+from app.store.tables.chain import metadata
 
 
 def _migrate(connection: Connection) -> None:

@@ -8,7 +8,7 @@ from app.api.app import create_app
 from app.api.status import load_status_view
 from app.following import note_refused
 from app.store.chains import ChainStatus, load_chains, observe
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 
 pytestmark = pytest.mark.database
 

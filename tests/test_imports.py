@@ -86,6 +86,23 @@ def test_a_file_imports_only_what_its_part_may(path: Path) -> None:
             assert top in FOREIGN[part], f"{where}: {part} may not import {top}"
 
 
+INSIDE = {
+    "store/postgres": {"app.store.postgres"},
+    "store/tables": {"app.store.tables", "app.store.postgres.types"},
+    "api/frame": {"app.api.frame", "app.api.schemas", "app.api.examples"},
+}
+"""Rooms inside a part that its other files stand on, and what of that part they may know."""
+
+
+@pytest.mark.parametrize("room", INSIDE)
+def test_a_room_others_stand_on_does_not_know_them(room: str) -> None:
+    own = "app." + room.split("/")[0]
+    for path in sorted((ROOT / "app" / room).rglob("*.py")):
+        for line, module in _imports(path):
+            is_known = any(module == one or module.startswith(one + ".") for one in INSIDE[room])
+            assert is_known or not module.startswith(own + "."), f"{path}:{line}: {room} may not import {module}"
+
+
 def test_protocol_packages_do_not_know_each_other() -> None:
     for path in sorted((ROOT / "app/protocols").rglob("*.py")):
         own = path.relative_to(ROOT / "app/protocols").parts

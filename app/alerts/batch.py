@@ -13,10 +13,10 @@ from app.alerts.options import DispatchOptions
 from app.alerts.outcome import Outcome, Outgoing, Sender
 from app.alerts.retry import next_gap_seconds
 from app.errors import Refused, Retryable
-from app.store.channels import Channel, disable_channel
-from app.store.engine import Database
-from app.store.outbox import Attempt
-from app.store.sending import Claimed, Settled, settle
+from app.store.postgres.engine import Database
+from app.store.watch.channels import Channel, disable_channel
+from app.store.watch.outbox import Attempt
+from app.store.watch.sending import Claimed, Settled, settle
 
 log = logging.getLogger(__name__)
 

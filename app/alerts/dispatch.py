@@ -17,10 +17,10 @@ from app.alerts.metrics import AlertMetrics
 from app.alerts.options import DispatchOptions
 from app.alerts.outcome import Sender
 from app.errors import Retryable
-from app.store.channels import Channel
-from app.store.engine import Database
-from app.store.outbox import OUTBOX_CHANNEL
-from app.store.sending import Claimed, claim, load_waiting, release
+from app.store.postgres.engine import Database
+from app.store.watch.channels import Channel
+from app.store.watch.outbox import OUTBOX_CHANNEL
+from app.store.watch.sending import Claimed, claim, load_waiting, release
 
 log = logging.getLogger(__name__)
 

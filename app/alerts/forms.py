@@ -13,7 +13,7 @@ from app.alerts.smtp import MailTls
 from app.alerts.vault import Vault
 from app.alerts.webhook import check_secret, new_secret
 from app.errors import Refused
-from app.store.channels import Channel, NewChannel
+from app.store.watch.channels import Channel, NewChannel
 
 ENV_NAME = re.compile(r"CHANNEL_SECRET_[A-Z0-9_]{1,64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}")

@@ -18,7 +18,7 @@ from app.alerts.stdout import StdoutSender
 from app.alerts.vault import Vault
 from app.alerts.webhook import PREFIX, SigningKey, WebhookSender
 from app.errors import Refused
-from app.store.channels import Channel
+from app.store.watch.channels import Channel
 
 KINDS = ("webhook", "telegram", "slack", "smtp", "stdout")
 FROM_ENV = "secret_from_env"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from app.domain.watch import Severity
-from app.store.channels import Channel
-from app.store.outbox import NewMessage, new_message_id
+from app.store.watch.channels import Channel
+from app.store.watch.outbox import NewMessage, new_message_id
 
 
 def trial_message(channel: Channel, now: int) -> NewMessage:

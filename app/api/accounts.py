@@ -12,15 +12,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from app.api.addresses import to_checksum
-from app.api.answers import answer, restarting
-from app.api.cursor import MAX_LENGTH, Cursor, make_cursor, read_cursor
-from app.api.decimals import WAD_DECIMALS, decimal
-from app.api.deps import ReadContext, require_block
 from app.api.examples import common as examples
-from app.api.freshness import as_of_head, as_of_past, least_fresh
-from app.api.heads import ChainAt, Directory, load_directory, with_troubles
-from app.api.problems import CURSOR_EXPIRED, INVALID_PARAMETER, UNAVAILABLE, ApiProblem
+from app.api.frame.addresses import to_checksum
+from app.api.frame.answers import answer, restarting
+from app.api.frame.cursor import MAX_LENGTH, Cursor, make_cursor, read_cursor
+from app.api.frame.decimals import WAD_DECIMALS, decimal
+from app.api.frame.deps import ReadContext, require_block
+from app.api.frame.freshness import as_of_head, as_of_past, least_fresh
+from app.api.frame.heads import ChainAt, Directory, load_directory, with_troubles
+from app.api.frame.problems import CURSOR_EXPIRED, INVALID_PARAMETER, UNAVAILABLE, ApiProblem
 from app.api.schemas.base import Kind
 from app.api.schemas.wallets import AccountsView, RankedAccountView
 from app.api.wallets import ChainIdQuery, Context
@@ -30,7 +30,7 @@ from app.domain.risk import RiskStatus
 from app.domain.units import UINT256_MAX, parse_units
 from app.store.accounts import load_accounts
 from app.store.blocks import StoredBlock, load_block
-from app.store.engine import ReadSession
+from app.store.postgres.engine import ReadSession
 from app.valuation.assess import NO_UNIT
 from app.valuation.ranking import Ranked, Ranking
 

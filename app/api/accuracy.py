@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.api.addresses import to_checksum
-from app.api.answers import answer
-from app.api.decimals import WAD_DECIMALS, decimal
-from app.api.deps import ReadContext
 from app.api.examples import common as examples
-from app.api.freshness import least_fresh
-from app.api.heads import load_directory
+from app.api.frame.addresses import to_checksum
+from app.api.frame.answers import answer
+from app.api.frame.decimals import WAD_DECIMALS, decimal
+from app.api.frame.deps import ReadContext
+from app.api.frame.freshness import least_fresh
+from app.api.frame.heads import load_directory
 from app.api.schemas.accuracy import AccuracyView, AuditFigures, DeploymentAccuracy, FindingView
 from app.api.wallets import ChainIdQuery, Context
 from app.domain.audit import AuditCount

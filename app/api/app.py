@@ -20,40 +20,33 @@ from starlette.responses import Response
 from app.api import (
     accounts,
     accuracy,
-    alert_routes,
     board,
-    changes,
-    channels,
-    deliveries,
     deployments,
     docs,
-    episodes,
     events,
     history,
     market_simulation,
     markets,
-    members,
     risk,
-    rules,
     simulate,
     status,
     tracking,
     wallets,
-    watchlists,
 )
-from app.api.channels import ChannelSetup
-from app.api.deps import ApiOptions, Clock, FindAdapter, ReadContext
-from app.api.keys import Doorkeeper
-from app.api.limits import Limiter, Limits
-from app.api.metrics import RequestMetrics
-from app.api.middleware import Envelope
-from app.api.names import NameResolver
-from app.api.problems import ApiProblem, problem_of, problem_response
-from app.api.stream import BlockStream
+from app.api.frame.deps import ApiOptions, Clock, FindAdapter, ReadContext
+from app.api.frame.keys import Doorkeeper
+from app.api.frame.limits import Limiter, Limits
+from app.api.frame.metrics import RequestMetrics
+from app.api.frame.middleware import Envelope
+from app.api.frame.names import NameResolver
+from app.api.frame.problems import ApiProblem, problem_of, problem_response
+from app.api.frame.stream import BlockStream
+from app.api.watch import alert_routes, changes, channels, deliveries, episodes, members, rules, watchlists
+from app.api.watch.channels import ChannelSetup
 from app.errors import Retryable
 from app.protocols.registry import adapter_for
-from app.store.engine import Database
-from app.store.keys import KeyRing
+from app.store.postgres.engine import Database
+from app.store.watch.keys import KeyRing
 
 DESCRIPTION = """How far every wallet is from liquidation, on every protocol followed, as of a named block.
 

@@ -8,17 +8,17 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from app.api.addresses import to_checksum
-from app.api.answers import answer
-from app.api.cursor import MAX_LENGTH, make_change_cursor, read_change_cursor
-from app.api.decimals import WAD_DECIMALS, decimal
-from app.api.deps import ReadContext
 from app.api.examples import board as examples_board
 from app.api.examples import common as examples
-from app.api.freshness import as_of_head, least_fresh
-from app.api.heads import ChainAt, Directory, load_directory
+from app.api.frame.addresses import to_checksum
+from app.api.frame.answers import answer
+from app.api.frame.cursor import MAX_LENGTH, make_change_cursor, read_change_cursor
+from app.api.frame.decimals import WAD_DECIMALS, decimal
+from app.api.frame.deps import ReadContext
+from app.api.frame.freshness import as_of_head, least_fresh
+from app.api.frame.heads import ChainAt, Directory, load_directory
+from app.api.frame.problems import INVALID_PARAMETER, UNAVAILABLE, ApiProblem
 from app.api.markets import DeploymentIdQuery, narrowed
-from app.api.problems import INVALID_PARAMETER, UNAVAILABLE, ApiProblem
 from app.api.schemas.base import Status
 from app.api.schemas.board import (
     BoardLineView,
@@ -33,7 +33,7 @@ from app.api.wallets import BLOCK_NUMBER_MAX, ChainIdQuery, Context
 from app.domain.risk import RiskStatus
 from app.store.blocks import StoredBlock, load_spaced
 from app.store.deployments import load_troubles_at
-from app.store.engine import ReadSession
+from app.store.postgres.engine import ReadSession
 from app.store.risk import BoardLine, Totals, load_board_block
 from app.store.risk_reads import ChangeAt, load_board, load_changes, load_totals_at
 from app.valuation.assess import risk_order

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.api.deps import ReadContext
-from app.api.heads import Directory
+from app.api.frame.deps import ReadContext
+from app.api.frame.heads import Directory
 from app.domain.chain import Address, ChainId
 from app.domain.risk import RiskStatus
 from app.protocols.base import ProtocolKind

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.api.accounts import ranking_at
-from app.api.addresses import to_checksum
-from app.api.answers import answer, restarting
-from app.api.deps import ReadContext
 from app.api.examples import common as examples
-from app.api.freshness import least_fresh
-from app.api.heads import ChainAt, load_directory, with_troubles
+from app.api.frame.addresses import to_checksum
+from app.api.frame.answers import answer, restarting
+from app.api.frame.deps import ReadContext
+from app.api.frame.freshness import least_fresh
+from app.api.frame.heads import ChainAt, load_directory, with_troubles
 from app.api.protocols import protocols_view
 from app.api.schemas.protocols import ProtocolsView
 from app.api.schemas.wallets import DeploymentsView, DeploymentView, StatusCounts

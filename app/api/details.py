@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from app.api.decimals import WAD_DECIMALS, decimal
-from app.api.deps import ReadContext
+from app.api.frame.decimals import WAD_DECIMALS, decimal
+from app.api.frame.deps import ReadContext
+from app.api.frame.problems import INVALID_PARAMETER, ApiProblem
 from app.api.loaded import LoadedWallet
 from app.api.price_history import PriceHistory, load_price_history
-from app.api.problems import INVALID_PARAMETER, ApiProblem
 from app.api.schemas.moves import (
     AssetExposureView,
     BufferView,

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from app.api.problems import KINDS, NOT_FOUND, ApiProblem
+from app.api.frame.problems import KINDS, NOT_FOUND, ApiProblem
 from app.api.schemas.status import Problem
 
 router = APIRouter(include_in_schema=False)

@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.responses import StreamingResponse
 
-from app.api.deps import ReadContext, context_of
 from app.api.examples.common import problem_response
-from app.api.problems import TOO_MANY_STREAMS, ApiProblem
-from app.api.stream import BlockStream
+from app.api.frame.deps import ReadContext, context_of
+from app.api.frame.problems import TOO_MANY_STREAMS, ApiProblem
+from app.api.frame.stream import BlockStream
 
 router = APIRouter(tags=["stream"])
 

@@ -10,15 +10,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from app.api.addresses import to_checksum
-from app.api.answers import answer
-from app.api.decimals import WAD_DECIMALS, decimal
-from app.api.deps import ReadContext
 from app.api.examples import common as examples
-from app.api.freshness import least_fresh
-from app.api.heads import ChainAt, load_directory, load_stored
+from app.api.frame.addresses import to_checksum
+from app.api.frame.answers import answer
+from app.api.frame.decimals import WAD_DECIMALS, decimal
+from app.api.frame.deps import ReadContext
+from app.api.frame.freshness import least_fresh
+from app.api.frame.heads import ChainAt, load_directory, load_stored
+from app.api.frame.problems import BLOCK_NOT_STORED, INVALID_PARAMETER, ApiProblem
 from app.api.markets import DeploymentIdQuery, narrowed
-from app.api.problems import BLOCK_NOT_STORED, INVALID_PARAMETER, ApiProblem
 from app.api.schemas.base import Kind
 from app.api.schemas.wallets import AccountHistory, HistoryPoint, HistoryView
 from app.api.wallets import BLOCK_NUMBER_MAX, AddressPath, ChainIdQuery, Context, one_chain, wallet_of
@@ -29,8 +29,8 @@ from app.store.account_changes import load_change_blocks
 from app.store.accounts import AccountMoment, load_account_history, load_wallet
 from app.store.blocks import StoredBlock
 from app.store.deployments import load_troubles_over_time
-from app.store.engine import ReadSession
 from app.store.markets import load_markets, load_records_at
+from app.store.postgres.engine import ReadSession
 from app.store.progress import load_first
 from app.valuation.assess import StateAt, quick_health, restore_at
 from app.valuation.faults import note_fault

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from app.api.heads import Directory
+from app.api.frame.heads import Directory
 from app.domain.account import AccountKey, AccountSnapshot, AccountState, NotYetRead
 from app.domain.chain import Address
 from app.valuation.assess import AccountAssessment

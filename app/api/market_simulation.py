@@ -9,13 +9,13 @@ from decimal import Decimal
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from app.api.addresses import to_checksum
-from app.api.books import BookAt
-from app.api.deps import ReadContext
 from app.api.examples import common as examples
 from app.api.examples import risk as examples_risk
-from app.api.heads import Directory
-from app.api.problems import INVALID_PARAMETER, ApiProblem
+from app.api.frame.addresses import to_checksum
+from app.api.frame.books import BookAt
+from app.api.frame.deps import ReadContext
+from app.api.frame.heads import Directory
+from app.api.frame.problems import INVALID_PARAMETER, ApiProblem
 from app.api.render.risk import cascade_sums, pool_views
 from app.api.risk import at_books, head_fields, unconverted_of
 from app.api.schemas.risk import ImpactRequest, RiskSimulationRequest, RiskSimulationView, TurnedView

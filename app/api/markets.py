@@ -8,15 +8,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from app.api.addresses import to_checksum
-from app.api.answers import answer, restarting
-from app.api.cursor import MAX_LENGTH, make_market_cursor, read_market_cursor
-from app.api.decimals import BPS_DECIMALS, RAY_DECIMALS, decimal, price_age
-from app.api.deps import ReadContext
 from app.api.examples import common as examples
-from app.api.freshness import least_fresh
-from app.api.heads import Directory, load_directory, with_troubles
-from app.api.problems import UNAVAILABLE, UNKNOWN_DEPLOYMENT, ApiProblem
+from app.api.frame.addresses import to_checksum
+from app.api.frame.answers import answer, restarting
+from app.api.frame.cursor import MAX_LENGTH, make_market_cursor, read_market_cursor
+from app.api.frame.decimals import BPS_DECIMALS, RAY_DECIMALS, decimal, price_age
+from app.api.frame.deps import ReadContext
+from app.api.frame.freshness import least_fresh
+from app.api.frame.heads import Directory, load_directory, with_troubles
+from app.api.frame.problems import UNAVAILABLE, UNKNOWN_DEPLOYMENT, ApiProblem
 from app.api.schemas.wallets import MarketsView, MarketView
 from app.api.wallets import ChainIdQuery, Context
 from app.domain.market import Deployment, Market, MarketQuote

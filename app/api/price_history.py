@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.api.deps import ReadContext
+from app.api.frame.deps import ReadContext
 from app.book.price_history import PriceHistory
 from app.book.price_history import load_price_history as load_anew
 from app.domain.market import Deployment

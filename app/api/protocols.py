@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.api.addresses import to_checksum
+from app.api.frame.addresses import to_checksum
 from app.api.schemas.protocols import CoverageView, KnownDeploymentView, ProtocolsView, ProtocolView
 from app.domain.market import Coverage, Deployment
 from app.domain.specs import chain_spec

@@ -11,15 +11,15 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from app.api.addresses import to_checksum
-from app.api.answers import answer, restarting
-from app.api.books import BookAt
-from app.api.deps import Overtaken, ReadContext
 from app.api.examples import common as examples
 from app.api.examples import risk as examples_risk
-from app.api.freshness import as_of_head, least_fresh
-from app.api.heads import ChainAt, Directory, load_directory, with_troubles
-from app.api.problems import INVALID_PARAMETER, NOT_FOUND, UNAVAILABLE, ApiProblem
+from app.api.frame.addresses import to_checksum
+from app.api.frame.answers import answer, restarting
+from app.api.frame.books import BookAt
+from app.api.frame.deps import Overtaken, ReadContext
+from app.api.frame.freshness import as_of_head, least_fresh
+from app.api.frame.heads import ChainAt, Directory, load_directory, with_troubles
+from app.api.frame.problems import INVALID_PARAMETER, NOT_FOUND, UNAVAILABLE, ApiProblem
 from app.api.render.risk import (
     RiskTally,
     chain_view,

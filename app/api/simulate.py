@@ -8,14 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 from starlette.responses import Response
 
-from app.api.addresses import to_checksum
-from app.api.decimals import WAD_DECIMALS, decimal
-from app.api.deps import ReadContext
 from app.api.examples.common import responses
 from app.api.examples.simulate import SIMULATION
-from app.api.freshness import least_fresh
+from app.api.frame.addresses import to_checksum
+from app.api.frame.decimals import WAD_DECIMALS, decimal
+from app.api.frame.deps import ReadContext
+from app.api.frame.freshness import least_fresh
+from app.api.frame.problems import INVALID_PARAMETER, ApiProblem
 from app.api.loaded import LoadedWallet
-from app.api.problems import INVALID_PARAMETER, ApiProblem
 from app.api.render.wallets import totals_view
 from app.api.schemas.account import ReasonView
 from app.api.schemas.simulate import (

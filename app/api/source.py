@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.api.accounts import Filters, load_accounts_view
 from app.api.accuracy import load_accuracy_view
 from app.api.deployments import load_deployments_view
-from app.api.deps import ReadContext
+from app.api.frame.deps import ReadContext
 from app.api.history import load_history_view
 from app.api.market_simulation import load_falls
 from app.api.risk import load_group_curve, load_summary

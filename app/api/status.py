@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.api.deps import ReadContext
 from app.api.examples import common as examples
-from app.api.freshness import as_of_head, least_fresh
-from app.api.metrics import CONTENT_TYPE, exposition
+from app.api.frame.deps import ReadContext
+from app.api.frame.freshness import as_of_head, least_fresh
+from app.api.frame.metrics import CONTENT_TYPE, exposition
 from app.api.schemas.base import AsOf
 from app.api.schemas.status import ChainStatusView, EndpointView, HealthView, NotReady, ReadyView, StatusView
 from app.api.schemas.wallets import TroubledDeployment
@@ -20,7 +20,7 @@ from app.store.blocks import load_head
 from app.store.chains import ChainStatus, load_chains
 from app.store.deployments import load_deployments, load_troubles
 from app.store.endpoints import ObservedEndpoint, load_endpoints
-from app.store.engine import ReadSession
+from app.store.postgres.engine import ReadSession
 from app.store.progress import load_deployment_backlogs, load_first
 from app.store.staleness import silent_seconds
 

@@ -13,12 +13,12 @@ from fastapi import APIRouter, Depends
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from app.api.addresses import to_checksum
-from app.api.deps import ReadContext
 from app.api.examples import common as examples
-from app.api.heads import load_directory
-from app.api.limits import Allowance
-from app.api.problems import TOO_MANY_REQUESTS, ApiProblem
+from app.api.frame.addresses import to_checksum
+from app.api.frame.deps import ReadContext
+from app.api.frame.heads import load_directory
+from app.api.frame.limits import Allowance
+from app.api.frame.problems import TOO_MANY_REQUESTS, ApiProblem
 from app.api.schemas.tracking import TrackedChain, TrackingView
 from app.api.wallets import AddressPath, ChainIdQuery, one_chain, wallet_of
 from app.domain.chain import Address, ChainId

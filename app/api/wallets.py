@@ -7,17 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
-from app.api.addresses import BadAddress, WalletReference, parse_wallet, to_checksum
-from app.api.answers import answer, restarting
 from app.api.conversion import conversion_of
-from app.api.decimals import WAD_DECIMALS
-from app.api.deps import KeptAnswer, ReadContext, context_of
 from app.api.details import parse_include, with_details
 from app.api.examples import common as examples
-from app.api.freshness import least_fresh
-from app.api.heads import Directory, directory_at, load_directory, wanted_chains, with_troubles
+from app.api.frame.addresses import BadAddress, WalletReference, parse_wallet, to_checksum
+from app.api.frame.answers import answer, restarting
+from app.api.frame.decimals import WAD_DECIMALS
+from app.api.frame.deps import KeptAnswer, ReadContext, context_of
+from app.api.frame.freshness import least_fresh
+from app.api.frame.heads import Directory, directory_at, load_directory, wanted_chains, with_troubles
+from app.api.frame.problems import INVALID_ADDRESS, INVALID_PARAMETER, UNAVAILABLE, ApiProblem
 from app.api.loaded import LoadedWallet
-from app.api.problems import INVALID_ADDRESS, INVALID_PARAMETER, UNAVAILABLE, ApiProblem
 from app.api.render.wallets import account_view, totals_view
 from app.api.schemas.base import AsOf
 from app.api.schemas.wallets import WalletView

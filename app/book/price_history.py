@@ -11,8 +11,8 @@ from app.domain.specs import chain_spec
 from app.errors import Fatal
 from app.protocols.base import Adapter
 from app.store.blocks import StoredBlock, load_spaced
-from app.store.engine import Database
 from app.store.markets import load_markets, load_records_at
+from app.store.postgres.engine import Database
 from app.valuation.volatility import GRID_SECONDS, LEAST_RETURNS, WINDOW_SECONDS, Sample
 
 PriceHistory: TypeAlias = Mapping[str, Sequence[Sample]]

@@ -24,8 +24,10 @@ from app.commands.terminal import database_named, until_signal
 from app.errors import Refused
 from app.processes.secrets import environment_of, vault_of
 from app.settings import Settings
-from app.store.change_log import CLI, Changing, changing
-from app.store.channels import (
+from app.store.postgres.engine import Database, ReadSession
+from app.store.postgres.schema import verify_schema
+from app.store.watch.change_log import CLI, Changing, changing
+from app.store.watch.channels import (
     Channel,
     change_channel,
     delete_channel,
@@ -36,9 +38,7 @@ from app.store.channels import (
     load_channels,
     store_channel,
 )
-from app.store.engine import Database, ReadSession
-from app.store.outbox import load_attempts, load_delivery, store_messages
-from app.store.schema import verify_schema
+from app.store.watch.outbox import load_attempts, load_delivery, store_messages
 
 DAY_SECONDS = 86_400
 _TRIAL_SECONDS = 30

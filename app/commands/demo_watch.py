@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from app.api.keys import new_key
+from app.api.frame.keys import new_key
 from app.commands.delivery import add_channel, opened
 from app.commands.list_rules import add_rule, set_route
 from app.commands.lists import add_list, add_wallets
 from app.settings import Settings
-from app.store.change_log import CLI, changing
-from app.store.keys import Scope, store_key
+from app.store.watch.change_log import CLI, changing
+from app.store.watch.keys import Scope, store_key
 from app.web.presets import PRESETS
 
 NAME = "demo"

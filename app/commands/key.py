@@ -26,10 +26,10 @@ def create(
     """Make a key. It is printed once, alone on standard output, and kept as a hash only."""
 
     async def command(settings: Settings) -> None:
-        from app.api.keys import new_key
+        from app.api.frame.keys import new_key
         from app.commands.delivery import opened
-        from app.store.change_log import CLI, changing
-        from app.store.keys import Scope, store_key
+        from app.store.watch.change_log import CLI, changing
+        from app.store.watch.keys import Scope, store_key
 
         _check_name(name)
         known = {one.value: one for one in Scope}
@@ -53,7 +53,7 @@ def list_() -> None:
 
     async def command(settings: Settings) -> None:
         from app.commands.delivery import opened
-        from app.store.keys import load_keys
+        from app.store.watch.keys import load_keys
 
         async with opened(settings, "waterline key") as database, database.read() as session:
             found = await load_keys(session)
@@ -75,8 +75,8 @@ def revoke(key_id: Annotated[str, typer.Argument(help="Its id: what stands betwe
 
     async def command(settings: Settings) -> None:
         from app.commands.delivery import opened
-        from app.store.change_log import CLI, changing
-        from app.store.keys import revoke_key
+        from app.store.watch.change_log import CLI, changing
+        from app.store.watch.keys import revoke_key
 
         now = int(time.time())
         async with opened(settings, "waterline key") as database, changing(database, CLI, "key.revoke", now) as change:

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from app.api.alert_routes import new_route
-from app.api.problems import ApiProblem
-from app.api.rule_forms import rule_of
+from app.api.frame.problems import ApiProblem
 from app.api.schemas.alerts import RouteIn
 from app.api.schemas.watchlists import RuleIn
+from app.api.watch.alert_routes import new_route
+from app.api.watch.rule_forms import rule_of
 from app.commands.lists import changing_lists, checked, held_list
 from app.domain.rules import Known
 from app.errors import Refused
 from app.settings import Settings
-from app.store.channels import delete_route, load_channel_named, store_route
 from app.store.deployments import load_deployments
-from app.store.watch_rules import create_rule, delete_rule, load_rules
+from app.store.watch.channels import delete_route, load_channel_named, store_route
+from app.store.watch.rules import create_rule, delete_rule, load_rules
 from app.valuation.groups import DEFAULT_GROUPS
 
 

@@ -14,21 +14,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app.api.alert_routes import route_view
-from app.api.member_forms import CSV_HEADER, ReadMembers, csv_lines, member_view, read_csv, read_members
-from app.api.names import NameResolver
-from app.api.rule_forms import rule_view
+from app.api.frame.names import NameResolver
 from app.api.schemas.watchlists import MemberIn, WatchlistIn
+from app.api.watch.alert_routes import route_view
+from app.api.watch.member_forms import CSV_HEADER, ReadMembers, csv_lines, member_view, read_csv, read_members
+from app.api.watch.rule_forms import rule_view
 from app.commands.delivery import opened
 from app.commands.upkeep import parse_wallets
 from app.errors import Refused
 from app.settings import Settings
-from app.store.change_log import CLI, Changing, changing
-from app.store.channels import load_channels, load_list_routes
-from app.store.engine import Database, ReadSession
-from app.store.watch_members import add_members, load_members, remove_member
-from app.store.watch_rules import load_rules
-from app.store.watchlists import (
+from app.store.postgres.engine import Database, ReadSession
+from app.store.watch.change_log import CLI, Changing, changing
+from app.store.watch.channels import load_channels, load_list_routes
+from app.store.watch.members import add_members, load_members, remove_member
+from app.store.watch.rules import load_rules
+from app.store.watch.watchlists import (
     StoredList,
     create_list,
     delete_list,

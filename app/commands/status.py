@@ -10,7 +10,7 @@ from app.api.status import load_status_view
 from app.commands.terminal import database_named
 from app.processes.serve import api_options
 from app.settings import Settings
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 
 
 async def print_status(settings: Settings, console: Console) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from app.api.addresses import BadAddress, parse_wallet
+from app.api.frame.addresses import BadAddress, parse_wallet
 from app.commands.terminal import database_named
 from app.domain.chain import Address
 from app.domain.specs import chain_spec
@@ -17,9 +17,9 @@ from app.errors import Refused
 from app.settings import Settings
 from app.store.chains import load_chains
 from app.store.deployments import load_deployments
-from app.store.engine import Database
-from app.store.migrate import upgrade
-from app.store.schema import verify_schema
+from app.store.postgres.engine import Database
+from app.store.postgres.migrate import upgrade
+from app.store.postgres.schema import verify_schema
 from app.store.thin import Place, find_limit, note_limit, thin_once
 from app.store.tracked import TrackList
 

@@ -23,7 +23,7 @@ from app.errors import Refused, WaterlineError
 from app.processes.evaluator import make_evaluator
 from app.settings import Settings
 from app.store.deployments import load_deployments
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.watch.report import as_json, as_markdown, chain_words, outcome_words, severity_words, what, who
 from app.watch.run import Outcome, Report, Runner
 

@@ -14,7 +14,7 @@ from app.domain.chain import ChainId
 from app.domain.endpoint import EndpointHealth, EndpointStatus
 from app.errors import WaterlineError
 from app.store.endpoints import load_endpoints, note_endpoints
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from app.domain.account import Unreadable
 from app.domain.chain import BlockRef
 from app.domain.specs import ChainSpec
-from app.indexer.harvest import Harvest
+from app.indexer.block.harvest import Harvest
 from app.indexer.metrics import IndexerMetrics
 from app.store.deployments import DeploymentTrouble
 

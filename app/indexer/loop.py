@@ -15,26 +15,26 @@ from app.domain.chain import BlockRef
 from app.domain.market import Deployment
 from app.domain.specs import ChainSpec
 from app.errors import Fatal, Refused, Retryable, WaterlineError
-from app.indexer.aside import cannot_be_read
-from app.indexer.between import BetweenBlocks
-from app.indexer.block import index_block
+from app.indexer.between.scan import LogScan, OnScan
+from app.indexer.between.turns import BetweenBlocks
+from app.indexer.block.aside import cannot_be_read
+from app.indexer.block.harvest import Sources
+from app.indexer.block.work import index_block
 from app.indexer.feed import FeedEnded, HeadFeed
-from app.indexer.harvest import Sources
 from app.indexer.journal import Journal
 from app.indexer.metrics import ChainMetrics, IndexerMetrics
 from app.indexer.options import IndexerOptions
 from app.indexer.pace import AccountPace
 from app.indexer.rhythm import next_multiple
-from app.indexer.scan import LogScan, OnScan
 from app.indexer.status import StatusRow
 from app.indexer.stored import StoredChain
 from app.protocols.base import Adapter
 from app.protocols.registry import adapter_for
 from app.store.deployments import register_deployments
-from app.store.engine import Database
-from app.store.locks import AdvisoryLock, LockHeld, LockLost
+from app.store.postgres.engine import Database
+from app.store.postgres.locks import AdvisoryLock, LockHeld, LockLost
+from app.store.postgres.schema import verify_schema
 from app.store.progress import load_missed
-from app.store.schema import verify_schema
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from app.chain.reader import ChainReader, Header
 from app.domain.chain import BlockRef, ChainId
 from app.indexer.options import IndexerOptions
 from app.store.chains import ChainStatus, observe
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 
 
 class StatusRow:

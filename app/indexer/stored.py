@@ -9,19 +9,19 @@ from dataclasses import replace
 from app.domain.chain import BlockRef
 from app.domain.market import Deployment
 from app.domain.specs import ChainSpec
-from app.indexer.aside import troubles_after
-from app.indexer.harvest import Followed, Harvest
-from app.indexer.refusal import Refusal, asked
+from app.indexer.block.aside import troubles_after
+from app.indexer.block.harvest import Followed, Harvest
+from app.indexer.block.refusal import Refusal, asked
+from app.indexer.block.unlogged import NOBODY, is_watched
 from app.indexer.rhythm import passed_multiple
-from app.indexer.unlogged import NOBODY, is_watched
 from app.protocols.base import Adapter
 from app.store.accounts import load_accounts
 from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above, load_head, load_recent
 from app.store.deployments import DeploymentTrouble, load_deployments, load_troubles_at, note_trouble
-from app.store.engine import Database, ReadSession, WriteSession
 from app.store.footing import CursorMoved, Footing
-from app.store.locks import AdvisoryLock
 from app.store.markets import load_markets, load_records
+from app.store.postgres.engine import Database, ReadSession, WriteSession
+from app.store.postgres.locks import AdvisoryLock
 from app.store.scans import plan_scan, queue_due
 
 log = logging.getLogger(__name__)

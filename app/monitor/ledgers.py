@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from app.monitor.derived import counts_of, emptied, has_moved
 from app.monitor.options import MonitorOptions
 from app.store.blocks import StoredBlock
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.store.risk import Totals
 from app.store.risk_reads import load_totals_at
 

@@ -32,8 +32,9 @@ from app.monitor.ledgers import StoredTotals
 from app.monitor.metrics import MonitorMetrics
 from app.monitor.options import MonitorOptions
 from app.store.blocks import BLOCKS_CHANNEL, StoredBlock, load_head
-from app.store.engine import Database, WriteSession
-from app.store.locks import AdvisoryLock, LockHeld
+from app.store.postgres.engine import Database, WriteSession
+from app.store.postgres.locks import AdvisoryLock, LockHeld
+from app.store.postgres.schema import verify_schema
 from app.store.risk import (
     RiskSnapshot,
     StatusChange,
@@ -48,7 +49,6 @@ from app.store.risk import (
     store_snapshots,
     store_totals,
 )
-from app.store.schema import verify_schema
 from app.watch.evaluate import Evaluator
 from app.watch.ledger import StoredLedger
 from app.watch.measures import Measures

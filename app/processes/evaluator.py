@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.settings import Settings
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.valuation.groups import DEFAULT_GROUPS
 from app.watch.evaluate import Evaluator
 from app.watch.ledger import StoredLedger

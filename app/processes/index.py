@@ -14,15 +14,15 @@ from app.commands.terminal import database_named, until_signal
 from app.deployments import followed_deployments
 from app.errors import Refused, WaterlineError
 from app.following import endpoint_pool, note_refused, pooled_heads, verify_chain
+from app.indexer.between.scan import OnScan, ScanProgress
 from app.indexer.endpoints import EndpointMetrics, EndpointRecorder, recall_limits
 from app.indexer.loop import Indexer
 from app.indexer.metrics import IndexerMetrics
 from app.indexer.options import IndexerOptions
-from app.indexer.scan import OnScan, ScanProgress
 from app.settings import Settings
-from app.store.engine import Database
-from app.store.faults import SchemaMismatch
-from app.store.schema import verify_schema
+from app.store.postgres.engine import Database
+from app.store.postgres.faults import SchemaMismatch
+from app.store.postgres.schema import verify_schema
 
 _DAY_SECONDS = 86_400
 
@@ -76,7 +76,7 @@ async def _bring_up_to_date(database: Database, url: str) -> None:
         async with database.read() as session:
             await verify_schema(session)
     except SchemaMismatch:
-        from app.store.migrate import upgrade
+        from app.store.postgres.migrate import upgrade
 
         await asyncio.to_thread(upgrade, url)
 

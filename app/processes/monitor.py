@@ -15,8 +15,8 @@ from app.monitor.options import DAY_SECONDS, MonitorOptions
 from app.processes.evaluator import make_evaluator
 from app.settings import Settings
 from app.store.deployments import load_deployments
-from app.store.engine import Database
-from app.store.schema import verify_schema
+from app.store.postgres.engine import Database
+from app.store.postgres.schema import verify_schema
 
 
 async def monitor(settings: Settings, chain_id: int | None) -> None:

@@ -11,17 +11,17 @@ from starlette.types import ASGIApp
 
 from app.alerts.destination import Policy
 from app.api.app import create_app
-from app.api.channels import ChannelSetup
-from app.api.deps import ApiOptions
-from app.api.desk import Desk
-from app.api.limits import LimitOptions
+from app.api.frame.deps import ApiOptions
+from app.api.frame.limits import LimitOptions
 from app.api.source import ReadPath
+from app.api.watch.channels import ChannelSetup
+from app.api.watch.desk import Desk
 from app.commands.terminal import database_named, until_signal
 from app.naming import ens_names
 from app.processes.secrets import environment_of, vault_of
 from app.settings import Settings
-from app.store.engine import Database
-from app.store.schema import verify_schema
+from app.store.postgres.engine import Database
+from app.store.postgres.schema import verify_schema
 from app.valuation.groups import DEFAULT_GROUPS
 from app.web.routes import mount_pages
 

@@ -24,9 +24,9 @@ from sqlalchemy.dialects.postgresql import BYTEA
 
 from app.domain.account import AccountKey
 from app.store.blocks import BLOCK_COLUMNS, StoredBlock, stored_block
-from app.store.engine import Query, ReadSession
-from app.store.tables import account_states, accounts, blocks, deployments, positions
-from app.store.tables_kept import first_whole
+from app.store.postgres.engine import Query, ReadSession
+from app.store.tables.chain import account_states, accounts, blocks, deployments, positions
+from app.store.tables.kept import first_whole
 
 _ONE = literal_column("1", Integer)
 _MOST = bindparam("most", type_=Integer)

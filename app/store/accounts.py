@@ -30,9 +30,9 @@ from app.domain.account import AccountKey, AccountSnapshot, AccountState, NotYet
 from app.domain.chain import Address, ChainId
 from app.store.account_changes import load_change_blocks
 from app.store.blocks import BLOCK_COLUMNS, StoredBlock, load_spaced, stored_block
-from app.store.engine import Database, Query, ReadSession
+from app.store.postgres.engine import Database, Query, ReadSession
 from app.store.states import NO_LIMIT, assemble, given_keys, key_parameters, with_states
-from app.store.tables import account_due, account_states, accounts, blocks, deployments, markets
+from app.store.tables.chain import account_due, account_states, accounts, blocks, deployments, markets
 
 _LIMIT = bindparam("limit_id", type_=BigInteger)
 _WALLET = bindparam("wallet", type_=BYTEA)

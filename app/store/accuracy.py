@@ -12,9 +12,9 @@ from app.domain.account import AccountKey
 from app.domain.audit import AuditCount, AuditFinding, FindingKind
 from app.domain.chain import Address
 from app.store.audits import COUNT_NAMES
-from app.store.engine import Query, ReadSession
-from app.store.tables import accounts, blocks, deployments
-from app.store.tables_audit import audit_findings, audits
+from app.store.postgres.engine import Query, ReadSession
+from app.store.tables.audit import audit_findings, audits
+from app.store.tables.chain import accounts, blocks, deployments
 
 _MOST = bindparam("most", type_=Integer)
 _SLUGS = bindparam("slugs", type_=ARRAY(Text))

@@ -36,11 +36,11 @@ from app.domain.account import AccountKey, AccountSnapshot
 from app.domain.audit import AuditCount, AuditFinding, FindingKind
 from app.domain.chain import Address, ChainId
 from app.store.blocks import StoredBlock
-from app.store.engine import Query, ReadSession, WriteSession
+from app.store.postgres.engine import Query, ReadSession, WriteSession
+from app.store.postgres.types import Integer256, Integer256Array, integer_array, numeric_array, text_array
 from app.store.states import assemble, given_keys, key_parameters, with_states
-from app.store.tables import account_due, accounts, blocks, deployments
-from app.store.tables_audit import audit_findings, audits
-from app.store.types import Integer256, Integer256Array, integer_array, numeric_array, text_array
+from app.store.tables.audit import audit_findings, audits
+from app.store.tables.chain import account_due, accounts, blocks, deployments
 
 CANDIDATES = 64
 """How many accounts are looked at for one audit."""

@@ -17,11 +17,11 @@ from app.errors import Fatal
 from app.store.commit_accounts import commit_accounts
 from app.store.commit_markets import ask_records, commit_markets, commit_records
 from app.store.deployments import ask_known
-from app.store.engine import Asked, Query, ReadSession, Row, WriteSession
 from app.store.footing import NOTHING_KNOWN, Footing
+from app.store.postgres.engine import Asked, Query, ReadSession, Row, WriteSession
 from app.store.states import ask_newest
-from app.store.tables import blocks
-from app.store.tables_kept import first_whole
+from app.store.tables.chain import blocks
+from app.store.tables.kept import first_whole
 
 BLOCKS_CHANNEL = "waterline_blocks"
 """NOTIFY channel: `<chain id>:<newest stored block number>` after each commit and after each rollback."""

@@ -8,8 +8,8 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.domain.chain import ChainId, Hash32
-from app.store.engine import Query, ReadSession, WriteSession
-from app.store.tables import chains
+from app.store.postgres.engine import Query, ReadSession, WriteSession
+from app.store.tables.chain import chains
 
 _FIELDS = (
     "chain_id",

@@ -15,11 +15,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.errors import Fatal
-from app.store.bulk import BulkTable, Column, insert_rows
-from app.store.engine import Asked, Query, Row, WriteSession
+from app.store.postgres.bulk import BulkTable, Column, insert_rows
+from app.store.postgres.engine import Asked, Query, Row, WriteSession
+from app.store.postgres.types import integer_array, numeric_array
 from app.store.states import KeyTuple, PerpRow, StoredState, newest_states
-from app.store.tables import account_due, account_states, accounts, positions
-from app.store.types import integer_array, numeric_array
+from app.store.tables.chain import account_due, account_states, accounts, positions
 
 _BLOCK = bindparam("block_id", type_=BigInteger)
 _ACCOUNT_IDS = bindparam("account_ids", type_=ARRAY(Integer))

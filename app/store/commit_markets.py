@@ -9,10 +9,10 @@ from sqlalchemy import column as named
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.domain.market import Market, MarketRecord
-from app.store.bulk import BulkTable, insert_rows
-from app.store.engine import Asked, Query, Row, WriteSession
-from app.store.tables import deployments, market_descriptions, market_records, markets, record_keys
-from app.store.types import integer_array, numeric_array, text_array
+from app.store.postgres.bulk import BulkTable, insert_rows
+from app.store.postgres.engine import Asked, Query, Row, WriteSession
+from app.store.postgres.types import integer_array, numeric_array, text_array
+from app.store.tables.chain import deployments, market_descriptions, market_records, markets, record_keys
 
 _ONE = literal_column("1", Integer)
 _BLOCK = bindparam("block_id", type_=BigInteger)

@@ -27,10 +27,10 @@ from sqlalchemy.sql.selectable import LateralFromClause
 from app.domain.chain import Address, ChainId
 from app.domain.market import Deployment
 from app.errors import Refused
-from app.store.engine import Asked, Query, ReadSession, WriteSession
+from app.store.postgres.engine import Asked, Query, ReadSession, WriteSession
+from app.store.postgres.types import text_array
 from app.store.states import NO_LIMIT
-from app.store.tables import deployment_troubles, deployments, markets
-from app.store.types import text_array
+from app.store.tables.chain import deployment_troubles, deployments, markets
 
 _FIELDS = ("slug", "chain_id", "protocol", "name", "address", "start_block", "contracts")
 _KEPT = ("slug", "chain_id", "protocol")

@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.domain.chain import ChainId
 from app.domain.endpoint import EndpointHealth, EndpointStatus, LearnedLimits
-from app.store.engine import Query, ReadSession, WriteSession
-from app.store.tables import chain_endpoints
+from app.store.postgres.engine import Query, ReadSession, WriteSession
+from app.store.tables.chain import chain_endpoints
 
 _KEY = ("chain_id", "number")
 _FIELDS = tuple(column.name for column in chain_endpoints.columns)

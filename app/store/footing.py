@@ -14,8 +14,8 @@ from sqlalchemy import BigInteger, Integer, Text, bindparam, cast, column, liter
 from app.domain.account import AccountKey
 from app.errors import Retryable
 from app.store.deployments import ask_known
-from app.store.engine import Asked, Database, Query, Row
-from app.store.locks import AdvisoryLock, LockLost
+from app.store.postgres.engine import Asked, Database, Query, Row
+from app.store.postgres.locks import AdvisoryLock, LockLost
 from app.store.states import ask_newest
 
 _locks = table(

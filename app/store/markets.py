@@ -11,9 +11,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.domain.chain import Address
 from app.domain.market import Market, MarketRecord
 from app.store.blocks import StoredBlock
-from app.store.engine import Query, ReadSession
+from app.store.postgres.engine import Query, ReadSession
 from app.store.states import NO_LIMIT
-from app.store.tables import deployments, market_descriptions, market_records, markets, record_keys
+from app.store.tables.chain import deployments, market_descriptions, market_records, markets, record_keys
 
 _ONE = literal_column("1", Integer)
 _SLUG = bindparam("slug", type_=Text)

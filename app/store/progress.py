@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.domain.chain import ChainId
 from app.store.blocks import StoredBlock, stored_block
-from app.store.engine import Query, ReadSession
-from app.store.tables import (
+from app.store.postgres.engine import Query, ReadSession
+from app.store.tables.chain import (
     account_due,
     account_states,
     blocks,
@@ -21,7 +21,7 @@ from app.store.tables import (
     log_scans,
     record_keys,
 )
-from app.store.tables_kept import first_whole
+from app.store.tables.kept import first_whole
 
 _CHAIN = bindparam("chain_id", type_=BigInteger)
 

@@ -14,9 +14,10 @@ from app.domain.account import AccountKey
 from app.domain.chain import Address, ChainId
 from app.domain.risk import Health, RiskStatus
 from app.store.blocks import BLOCK_COLUMNS, StoredBlock, stored_block
-from app.store.engine import Query, ReadSession, WriteSession
+from app.store.postgres.engine import Query, ReadSession, WriteSession
+from app.store.postgres.types import copy_text, integer_array
 from app.store.states import given_keys, key_parameters
-from app.store.tables import (
+from app.store.tables.chain import (
     accounts,
     blocks,
     deployments,
@@ -26,7 +27,6 @@ from app.store.tables import (
     risk_totals,
     status_changes,
 )
-from app.store.types import copy_text, integer_array
 
 _CHAIN = bindparam("chain_id", type_=BigInteger)
 _BLOCK = bindparam("block_id", type_=BigInteger)

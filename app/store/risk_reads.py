@@ -13,10 +13,10 @@ from app.domain.account import AccountKey
 from app.domain.chain import Address, ChainId
 from app.domain.risk import Health, RiskStatus
 from app.store.blocks import BLOCK_COLUMNS, StoredBlock, stored_block
-from app.store.engine import Query, ReadSession, Row
+from app.store.postgres.engine import Query, ReadSession, Row
 from app.store.risk import BoardLine, StatusChange, Totals
-from app.store.tables import accounts, blocks, deployments, risk_board, risk_totals, status_changes
-from app.store.tables_kept import first_whole
+from app.store.tables.chain import accounts, blocks, deployments, risk_board, risk_totals, status_changes
+from app.store.tables.kept import first_whole
 
 _CHAIN = bindparam("chain_id", type_=BigInteger)
 _LIMIT = bindparam("limit_id", type_=BigInteger)

@@ -37,9 +37,9 @@ from app.domain.account import (
     Unreadable,
 )
 from app.domain.chain import Address
-from app.store.engine import Asked, Query, Row
-from app.store.tables import account_states, accounts, blocks, deployments, markets, positions
-from app.store.types import bytes_array, text_array
+from app.store.postgres.engine import Asked, Query, Row
+from app.store.postgres.types import bytes_array, text_array
+from app.store.tables.chain import account_states, accounts, blocks, deployments, markets, positions
 
 NO_LIMIT = 2**63 - 1
 """A block id above all: the newest state."""

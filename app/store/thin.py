@@ -33,9 +33,9 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.domain.chain import ChainId
 from app.store.blocks import StoredBlock, load_block, load_head
-from app.store.engine import Query, ReadSession, WriteSession
+from app.store.postgres.engine import Query, ReadSession, WriteSession
 from app.store.progress import load_first
-from app.store.tables import (
+from app.store.tables.chain import (
     account_due,
     account_states,
     accounts,
@@ -47,7 +47,7 @@ from app.store.tables import (
     risk_totals,
     status_changes,
 )
-from app.store.tables_kept import history_limits
+from app.store.tables.kept import history_limits
 from app.store.thin_blocks import drop_unnamed
 
 BATCH_ROWS = 2_000

@@ -27,9 +27,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.selectable import Exists
 
-from app.store import tables_audit, tables_tracked, tables_watch
-from app.store.engine import Query, WriteSession
-from app.store.tables import blocks, metadata
+from app.store.postgres.engine import Query, WriteSession
+from app.store.tables import audit as tables_audit
+from app.store.tables import tracked as tables_tracked
+from app.store.tables import watch as tables_watch
+from app.store.tables.chain import blocks, metadata
 
 _BLOCKS = 200
 """Blocks looked at in one transaction."""

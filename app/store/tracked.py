@@ -15,9 +15,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, insert
 
 from app.domain.chain import Address, ChainId
 from app.store.blocks import StoredBlock
-from app.store.engine import Database, Query, ReadSession, WriteSession
-from app.store.tables import blocks
-from app.store.tables_tracked import tracked_wallets
+from app.store.postgres.engine import Database, Query, ReadSession, WriteSession
+from app.store.tables.chain import blocks
+from app.store.tables.tracked import tracked_wallets
 
 AGAIN_SECONDS = 600
 """A wallet that was looked up so long ago, or longer, is looked up again when asked for."""

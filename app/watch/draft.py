@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from app.domain.chain import ChainId
 from app.domain.watch import EpisodeState, Metric, Open, Rule, Subject
 from app.store.blocks import StoredBlock
-from app.store.episode_steps import Dropped, Standing
-from app.store.episode_writes import Entry, NewEpisode
+from app.store.watch.episode_steps import Dropped, Standing
+from app.store.watch.episode_writes import Entry, NewEpisode
 from app.watch.episodes import LastTold, Past, Step, advance, close, unwind
 from app.watch.lists import Lists
 from app.watch.measures import Found

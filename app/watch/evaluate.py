@@ -19,8 +19,8 @@ from app.domain.chain import ChainId
 from app.domain.watch import EventKind, Subject
 from app.errors import Retryable
 from app.store.blocks import StoredBlock
-from app.store.episode_steps import Ground
-from app.store.outbox import new_message_id
+from app.store.watch.episode_steps import Ground
+from app.store.watch.outbox import new_message_id
 from app.watch.draft import Draft, Known, draft
 from app.watch.episodes import LastTold
 from app.watch.ledger import Ledger, LedgerWrites

@@ -13,14 +13,14 @@ from typing import Protocol
 
 from app.domain.chain import ChainId
 from app.domain.watch import Severity, Subject
-from app.store import episode_steps, episode_writes
 from app.store.blocks import StoredBlock
-from app.store.channels import Route, load_routes
-from app.store.engine import Database, ReadSession, WriteSession
-from app.store.episode_steps import Dropped, Ground, Standing
-from app.store.episode_writes import Entry
-from app.store.outbox import NewMessage, store_messages
-from app.store.watchlists import WatchedList, load_watched
+from app.store.postgres.engine import Database, ReadSession, WriteSession
+from app.store.watch import episode_steps, episode_writes
+from app.store.watch.channels import Route, load_routes
+from app.store.watch.episode_steps import Dropped, Ground, Standing
+from app.store.watch.episode_writes import Entry
+from app.store.watch.outbox import NewMessage, store_messages
+from app.store.watch.watchlists import WatchedList, load_watched
 
 
 class LedgerReads(Protocol):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from app.domain.account import AccountKey
 from app.domain.chain import Address, ChainId
 from app.domain.watch import ChainSubject, MarketSubject, Metric, Rule, Subject
-from app.store.episode_steps import Standing
-from app.store.watchlists import WatchedList
+from app.store.watch.episode_steps import Standing
+from app.store.watch.watchlists import WatchedList
 
 TIMED = frozenset({Metric.BLIND})
 """Metrics that time decides, not a block: they are not measured here."""

@@ -11,8 +11,8 @@ from app.domain.account import AccountKey
 from app.domain.chain import BlockRef, ChainId
 from app.domain.rules import METRICS, format_value
 from app.domain.watch import ChainSubject, EventKind, MarketSubject, Subject
-from app.store.channels import Route
-from app.store.outbox import NewMessage
+from app.store.watch.channels import Route
+from app.store.watch.outbox import NewMessage
 from app.watch.quiet import send_after
 from app.watch.words import Told, sentence
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from app.domain.watch import Severity
-from app.store.channels import Route
+from app.store.watch.channels import Route
 
 MINUTES_PER_DAY = 1_440
 

@@ -15,11 +15,11 @@ from app.domain.watch import EpisodeEvent, Severity, Subject
 from app.errors import Refused
 from app.store.blocks import StoredBlock, load_head
 from app.store.chains import load_chains
-from app.store.engine import Database, ReadSession
-from app.store.episodes import Episode, load_open_episodes
+from app.store.postgres.engine import Database, ReadSession
 from app.store.staleness import stale_reason
-from app.store.timers import load_labels, load_numbers
-from app.store.watchlists import MOST_LISTS, StoredList, WatchedList, load_lists, load_watched
+from app.store.watch.episodes import Episode, load_open_episodes
+from app.store.watch.timers import load_labels, load_numbers
+from app.store.watch.watchlists import MOST_LISTS, StoredList, WatchedList, load_lists, load_watched
 from app.watch.evaluate import Evaluation, Evaluator
 from app.watch.lists import TIMED
 

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from app.api.keys import COOKIE
-from app.api.problems import BAD_REQUEST, CROSS_SITE, ApiProblem
+from app.api.frame.keys import COOKIE
+from app.api.frame.problems import BAD_REQUEST, CROSS_SITE, ApiProblem
 
 FIELD = "form"
 _MOST_FIELDS = 200

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-from app.api.addresses import BadAddress, WalletReference, parse_wallet, to_checksum
+from app.api.frame.addresses import BadAddress, WalletReference, parse_wallet, to_checksum
 from app.domain.chain import Address
 
 _BARE = re.compile(r"[0-9a-fA-F]{40}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.api.addresses import to_checksum
+from app.api.frame.addresses import to_checksum
 from app.api.schemas.account import AccountView
 from app.api.schemas.wallets import StatusCounts
 from app.watch.words import duration

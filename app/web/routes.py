@@ -16,10 +16,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from app.api.addresses import BadAddress, WalletReference, to_checksum
-from app.api.desk import Desk
-from app.api.problems import BAD_REQUEST, NOT_FOUND, ApiProblem, problem_of, problem_response
+from app.api.frame.addresses import BadAddress, WalletReference, to_checksum
+from app.api.frame.problems import BAD_REQUEST, NOT_FOUND, ApiProblem, problem_of, problem_response
 from app.api.schemas.wallets import HistoryView, WalletView
+from app.api.watch.desk import Desk
 from app.domain.chain import Address
 from app.errors import Retryable, WaterlineError
 from app.web.assets import Asset, load_assets

@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 from pydantic import ValidationError
 
-from app.api.desk import Desk
-from app.api.keys import Actor
-from app.api.problems import BAD_REQUEST, ApiProblem
+from app.api.frame.keys import Actor
+from app.api.frame.problems import BAD_REQUEST, ApiProblem
 from app.api.schemas.alerts import RouteIn
 from app.api.schemas.watchlists import MemberIn, RuleIn, WatchlistPatch
+from app.api.watch.desk import Desk
 from app.web.presets import PRESETS
 
 Form: TypeAlias = Mapping[str, str]

@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from app.api.desk import Desk
-from app.api.keys import Actor
-from app.api.problems import BAD_REQUEST, ApiProblem
+from app.api.frame.keys import Actor
+from app.api.frame.problems import BAD_REQUEST, ApiProblem
 from app.api.schemas.watchlists import MemberIn, WatchlistIn
-from app.store.keys import Scope
+from app.api.watch.desk import Desk
+from app.store.watch.keys import Scope
 from app.web.forms import read_form, require_token, token_of
 from app.web.lookup import WrongChecksum, read_query
 from app.web.presets import PRESETS

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.api.desk_views import Glance, ListsGlance
 from app.api.schemas.alerts import DeliveryView, RouteView
 from app.api.schemas.watchlists import RuleView
+from app.api.watch.desk_views import Glance, ListsGlance
 from app.domain.rules import parse_level
 from app.domain.specs import chain_spec
 from app.domain.watch import Metric

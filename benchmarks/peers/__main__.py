@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from app.store.embedded import EmbeddedPostgres
+from app.store.postgres.embedded import EmbeddedPostgres
 from benchmarks.harness import report
 from benchmarks.peers.history import dense, sparse
 from benchmarks.peers.install import installed

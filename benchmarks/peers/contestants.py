@@ -19,7 +19,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from app.errors import Fatal
-from app.store.migrate import upgrade
+from app.store.postgres.migrate import upgrade
 from benchmarks.peers.chain import Account, EventChain, Holding, Pair
 from benchmarks.peers.install import installed, node_environment, node_program
 from benchmarks.peers.watch import Observer

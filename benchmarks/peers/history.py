@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.store.embedded import EmbeddedPostgres
+from app.store.postgres.embedded import EmbeddedPostgres
 from benchmarks.harness import Figure, median_ratio, spread
 from benchmarks.peers.chain import EventChain, event_chain
 from benchmarks.peers.contestants import Indexer, Ours, Ponder, Subsquid

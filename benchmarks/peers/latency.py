@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 from app.errors import Fatal
-from app.store.embedded import EmbeddedPostgres
+from app.store.postgres.embedded import EmbeddedPostgres
 from benchmarks.harness import Figure, spread
 from benchmarks.peers.chain import Account, EventChain, Holding, Pair, event_chain
 from benchmarks.peers.contestants import Indexer, Ours, Ponder

@@ -18,7 +18,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from app.errors import Fatal
-from app.store.embedded import EmbeddedPostgres
+from app.store.postgres.embedded import EmbeddedPostgres
 from benchmarks.peers.chain import EventChain, Holding, Pair
 from benchmarks.peers.contestants import Indexer, Ours
 from benchmarks.peers.watch import Observer

@@ -15,10 +15,10 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from app.alerts.vault import KEY_FILE, Vault, keep_key, new_key
-from app.store.change_log import load_changes
-from app.store.channels import load_channels
-from app.store.engine import Database
-from app.store.outbox import load_deliveries, store_messages
+from app.store.postgres.engine import Database
+from app.store.watch.change_log import load_changes
+from app.store.watch.channels import load_channels
+from app.store.watch.outbox import load_deliveries, store_messages
 from tests.alerts.receivers import receiving
 from tests.store.watch_rows import NOW, message
 

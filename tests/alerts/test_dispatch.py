@@ -21,11 +21,11 @@ from app.alerts.outcome import Outcome, Outgoing
 from app.alerts.retry import GAPS_SECONDS
 from app.alerts.vault import Vault
 from app.errors import Refused
-from app.store.channels import enable_channel, load_channel
-from app.store.engine import Database, WriteSession
-from app.store.outbox import Delivery, NewMessage, load_attempts, load_deliveries, replay, store_messages
-from app.store.sending import Claimed, claim, release
-from app.store.tables_watch import episodes
+from app.store.postgres.engine import Database, WriteSession
+from app.store.tables.watch import episodes
+from app.store.watch.channels import enable_channel, load_channel
+from app.store.watch.outbox import Delivery, NewMessage, load_attempts, load_deliveries, replay, store_messages
+from app.store.watch.sending import Claimed, claim, release
 from tests.store.watch_rows import NOW, add_channel, add_episode, add_event, add_list, message
 
 pytestmark = pytest.mark.database

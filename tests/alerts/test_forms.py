@@ -14,7 +14,7 @@ from app.alerts.kinds import SenderContext, secret_of, sender_of, signing_keys
 from app.alerts.vault import Vault, new_key
 from app.alerts.webhook import WebhookSender, new_secret
 from app.errors import Refused
-from app.store.channels import Channel
+from app.store.watch.channels import Channel
 
 MARKER = "SECRETMARKER"
 VAULT = Vault([new_key()])

@@ -22,9 +22,9 @@ from app.alerts.kinds import SenderContext
 from app.alerts.outcome import Outcome, Outgoing
 from app.alerts.vault import Vault, new_key
 from app.alerts.webhook import SigningKey, WebhookSender, new_secret
-from app.store.channels import change_channel, load_channel, store_channel
-from app.store.engine import Database
-from app.store.outbox import load_deliveries, store_messages
+from app.store.postgres.engine import Database
+from app.store.watch.channels import change_channel, load_channel, store_channel
+from app.store.watch.outbox import load_deliveries, store_messages
 from devnet.cache import DevnetUnavailable
 from devnet.webhooks import receiver_command
 from tests.store.watch_rows import NOW, message

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.fakes.site import Site, open_site
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from app.api.keys import NewKey, new_key
-from app.store.engine import Database
-from app.store.keys import Scope, store_key
+from app.api.frame.keys import NewKey, new_key
+from app.store.postgres.engine import Database
+from app.store.watch.keys import Scope, store_key
 
 
 async def make_key(database: Database, *scopes: Scope, name: str = "desk", created_at: int = 1) -> NewKey:

@@ -7,7 +7,7 @@ from eth_utils.address import to_checksum_address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.addresses import BadAddress, parse_wallet, to_checksum
+from app.api.frame.addresses import BadAddress, parse_wallet, to_checksum
 from app.domain.chain import Address
 
 EIP55_EXAMPLES = (

@@ -12,13 +12,13 @@ from sqlalchemy import insert, update
 
 from app.alerts.destination import Policy
 from app.alerts.vault import Vault, new_key
-from app.api.addresses import to_checksum
 from app.api.app import create_app
-from app.api.channels import ChannelSetup
+from app.api.frame.addresses import to_checksum
+from app.api.watch.channels import ChannelSetup
 from app.domain.units import WAD
-from app.store.engine import Database
-from app.store.outbox import new_message_id, store_messages
-from app.store.tables_watch import episode_events, episodes, outbox
+from app.store.postgres.engine import Database
+from app.store.tables.watch import episode_events, episodes, outbox
+from app.store.watch.outbox import new_message_id, store_messages
 from tests.api.keyed import bearer, make_key
 from tests.fakes.site import EPOCH, Site, block_ref, wallet
 from tests.store.watch_rows import add_channel, add_list, message

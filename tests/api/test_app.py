@@ -16,28 +16,21 @@ from starlette.responses import Response
 from app.api import (
     accounts,
     accuracy,
-    alert_routes,
     board,
-    changes,
-    channels,
-    deliveries,
     deployments,
-    episodes,
     history,
     market_simulation,
     markets,
-    members,
     risk,
-    rules,
     simulate,
     status,
     tracking,
     wallets,
-    watchlists,
 )
-from app.api.deps import ApiOptions
+from app.api.frame.deps import ApiOptions
+from app.api.watch import alert_routes, changes, channels, deliveries, episodes, members, rules, watchlists
 from app.errors import Fatal
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.fakes.pond import DOLLAR, ETHER, pond_account, pond_records
 from tests.fakes.site import DEVNET, EPOCH, Site, block_ref, open_site, wallet
 

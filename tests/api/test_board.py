@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.api.addresses import to_checksum
 from app.api.board import BAND_EDGES
+from app.api.frame.addresses import to_checksum
 from app.book import BAND_EDGES as STORED_EDGES
 from app.domain.account import AccountKey, Unreadable
 from tests.fakes.pond import DOLLAR, ETHER, USD8, pond_account, pond_deployment, pond_records

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.api.cache import SingleFlightCache
+from app.api.frame.cache import SingleFlightCache
 
 
 async def test_a_value_is_made_once_however_many_ask_for_it() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.api.stream import BlockStream
+from app.api.frame.stream import BlockStream
 from tests.fakes.pond import pond_account
 from tests.fakes.site import Site, wallet
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.chain import Address
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.fakes.perp import USD6, tide_account, tide_deployment
 from tests.fakes.pond import DOLLAR, ETHER, USD8, USDC, WETH, pond_account, pond_deployment, pond_records
 from tests.fakes.site import EPOCH, Site, wallet

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.api.deps import Overtaken, ReadContext
-from app.api.problems import ApiProblem
+from app.api.frame.deps import Overtaken, ReadContext
+from app.api.frame.problems import ApiProblem
 from app.api.wallets import load_wallet_view
 from app.domain.account import AccountKey
 from app.domain.batch import DueAccount

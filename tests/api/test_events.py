@@ -10,8 +10,8 @@ import httpx
 import pytest
 import uvicorn
 
-from app.api.deps import ApiOptions
-from app.store.engine import Database
+from app.api.frame.deps import ApiOptions
+from app.store.postgres.engine import Database
 from tests.fakes.site import DEVNET, Site, open_site
 
 pytestmark = pytest.mark.database

@@ -11,10 +11,10 @@ import psycopg
 import pytest
 from starlette.responses import Response
 
-from app.api import keys
-from app.api.keys import COOKIE, drop_cookie, keep_in_cookie, new_key
-from app.store.engine import Database
-from app.store.keys import Scope, revoke_key
+from app.api.frame import keys
+from app.api.frame.keys import COOKIE, drop_cookie, keep_in_cookie, new_key
+from app.store.postgres.engine import Database
+from app.store.watch.keys import Scope, revoke_key
 from tests.api.keyed import bearer, make_key
 from tests.fakes.site import EPOCH, Site
 

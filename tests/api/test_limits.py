@@ -8,9 +8,9 @@ import httpx
 import pytest
 from starlette.requests import HTTPConnection
 
-from app.api.deps import ApiOptions
-from app.api.limits import Buckets, LimitOptions, Limits, client_address
-from app.store.engine import Database
+from app.api.frame.deps import ApiOptions
+from app.api.frame.limits import Buckets, LimitOptions, Limits, client_address
+from app.store.postgres.engine import Database
 from tests.api.keyed import bearer, make_key
 from tests.fakes.site import Site, open_site
 

@@ -9,15 +9,15 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from app.api.addresses import to_checksum
 from app.api.app import create_app
-from app.api.member_forms import MOST_FAULTS, MOST_NAMES, csv_lines, read_csv, read_members
+from app.api.frame.addresses import to_checksum
 from app.api.schemas.watchlists import LineFault
+from app.api.watch.member_forms import MOST_FAULTS, MOST_NAMES, csv_lines, read_csv, read_members
 from app.domain.chain import Address
 from app.domain.watch import Member
 from app.errors import Refused, Retryable
-from app.store.engine import Database
-from app.store.watch_members import StoredMember
+from app.store.postgres.engine import Database
+from app.store.watch.members import StoredMember
 from tests.api.keyed import bearer, make_key
 from tests.fakes.site import Site, open_site, wallet
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from app.api.addresses import to_checksum
+from app.api.frame.addresses import to_checksum
 from app.domain.chain import Address
 from app.protocols.base import Adapter
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.book.lake import UNLISTED, LakeAdapter
 from tests.fakes.perp import LOT, USD6, find_fake, tide_account, tide_deployment
 from tests.fakes.pond import DOLLAR, ETHER, USD8, WETH, pond_account, pond_deployment, pond_records

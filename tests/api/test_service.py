@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from app.api.deps import ApiOptions
+from app.api.frame.deps import ApiOptions
 from app.domain.account import AccountKey, Unreadable
 from app.domain.batch import DueAccount, ScanRange
 from app.domain.endpoint import EndpointHealth, EndpointStatus, LearnedLimits
 from app.store.endpoints import note_endpoints
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.store.scans import plan_scan
 from tests.fakes.pond import DOLLAR, ETHER, WETH, pond_account, pond_deployment, pond_records
 from tests.fakes.site import DEVNET, EPOCH, Site, open_site, wallet

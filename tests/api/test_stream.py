@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 
-from app.api import stream as stream_module
-from app.api.stream import BlockCommitted, BlockStream
+from app.api.frame import stream as stream_module
+from app.api.frame.stream import BlockCommitted, BlockStream
 from app.errors import Retryable
 
 

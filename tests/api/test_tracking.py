@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from rich.console import Console
 
-from app.api.limits import Allowance
+from app.api.frame.limits import Allowance
 from app.api.source import ReadPath
 from app.api.tracking import Tracker
 from app.commands.upkeep import parse_wallets, read_lines, thin, track
@@ -94,7 +94,7 @@ def test_the_service_and_its_pages_write_through_three_doors_only() -> None:
                 assert node.attr not in ("write", "lock") or "database" not in ast.unparse(node.value), path
             if isinstance(node, ast.Name):
                 assert node.id != "WriteSession", path
-            if isinstance(node, ast.ImportFrom) and node.module == "app.store.change_log":
+            if isinstance(node, ast.ImportFrom) and node.module == "app.store.watch.change_log":
                 assert "changing" not in {name.name for name in node.names}, path
     assert {door: sorted(paths) for door, paths in found.items()} == doors
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.api.addresses import to_checksum
+from app.api.frame.addresses import to_checksum
 from app.domain.account import AccountKey, Unreadable
 from app.domain.batch import DueAccount
 from tests.fakes.pond import DOLLAR, ETHER, USD8, WETH, pond_account, pond_deployment, pond_records

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.store.keys import Scope
-from app.store.watchlists import load_watch_version
+from app.store.watch.keys import Scope
+from app.store.watch.watchlists import load_watch_version
 from tests.api.keyed import bearer, make_key
 from tests.fakes.site import EPOCH, Site
 

@@ -10,7 +10,7 @@ from app.domain.batch import BlockBatch
 from app.domain.market import MarketRecord
 from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above
 from app.store.deployments import DeploymentTrouble, note_trouble, register_deployments
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.fakes.pond import DOLLAR, ETHER, USD8, pond_account, pond_deployment, pond_markets, pond_records
 from tests.fakes.site import DEVNET, block_ref, wallet
 

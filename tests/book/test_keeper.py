@@ -17,8 +17,8 @@ from app.domain.risk import RiskStatus
 from app.store.accounts import load_accounts
 from app.store.blocks import StoredBlock
 from app.store.deployments import DeploymentTrouble, load_troubles_at, note_trouble
-from app.store.engine import Database
 from app.store.markets import load_markets, load_records
+from app.store.postgres.engine import Database
 from app.valuation.assess import quick_health, restore_at
 from tests.book.lake import CONTRADICTING, UNLISTED, LakeAdapter, find_lake
 from tests.book.tape import SECOND, WALLETS, Tape

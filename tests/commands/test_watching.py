@@ -12,7 +12,7 @@ from rich.console import Console
 from app.commands import watching
 from app.errors import Refused
 from app.settings import load_settings
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.test_cli import MARKER, waterline
 from tests.watch.lake_lists import set_up_lists
 

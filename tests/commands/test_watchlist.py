@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.api.addresses import to_checksum
+from app.api.frame.addresses import to_checksum
 from app.cli import app
 from app.errors import Refused
 from tests.fakes.site import wallet

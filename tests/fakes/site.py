@@ -10,7 +10,7 @@ import httpx
 from fastapi import FastAPI
 
 from app.api.app import create_app
-from app.api.deps import ApiOptions
+from app.api.frame.deps import ApiOptions
 from app.domain.account import AccountState
 from app.domain.batch import BlockBatch, DueAccount
 from app.domain.chain import Address, BlockRef, Hash32
@@ -19,7 +19,7 @@ from app.protocols.base import Adapter
 from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above
 from app.store.chains import ChainStatus, observe
 from app.store.deployments import DeploymentTrouble, note_trouble, register_deployments
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.store.scans import queue_due
 from tests.fakes.perp import find_fake, tide_markets, tide_records
 from tests.fakes.pond import pond_deployment, pond_markets, pond_records

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.domain.account import AccountSnapshot
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.indexer.model import ModelChain
 from tests.indexer.running import load_state
 

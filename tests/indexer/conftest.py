@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import psycopg
 import pytest
 
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.fixtures.databases import Databases
 
 

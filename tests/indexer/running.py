@@ -15,8 +15,8 @@ from app.indexer.loop import Indexer
 from app.indexer.options import IndexerOptions
 from app.store.accounts import load_accounts
 from app.store.blocks import load_block
-from app.store.engine import Database
 from app.store.markets import load_markets, load_records
+from app.store.postgres.engine import Database
 from tests.fakes.protocol import ToyAdapter, ToyState, toy_deployment
 from tests.indexer.model import CHAIN_ID, ModelChain, ModelReader
 

@@ -12,12 +12,12 @@ from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.domain.chain import ContractCall, Log, LogFilter, ReadPlan
 from app.domain.market import Deployment, Market, MarketRecord
 from app.errors import Fatal
-from app.indexer.refusal import Refusal, asked, guarded
+from app.indexer.block.refusal import Refusal, asked, guarded
 from app.protocols.base import DeploymentState, Touch
 from app.store.blocks import load_head
 from app.store.chains import load_chains
 from app.store.deployments import load_troubles
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.store.progress import load_deployment_backlogs
 from tests.fakes.protocol import POOL, SECOND_POOL, ToyAdapter, ToyState, toy_deployment
 from tests.indexer.comparing import assert_equals_the_chain

@@ -12,7 +12,7 @@ import pytest
 from app.chain.faults import Transport
 from app.chain.reader import Header
 from app.domain.chain import BlockRef, Log, LogFilter, ReadPlan
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.indexer.comparing import assert_equals_the_chain
 from tests.indexer.model import Draft, ModelChain, ModelReader, address
 from tests.indexer.running import QUICK, load_state, make_indexer, when

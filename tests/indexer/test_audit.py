@@ -16,15 +16,15 @@ from app.chain.faults import Transport
 from app.domain.account import AccountKey, AccountSnapshot, LendingPosition
 from app.domain.audit import FindingKind
 from app.domain.units import WAD
-from app.indexer.audit import choose_accounts
-from app.indexer.comparison import worst_error
+from app.indexer.between.audit import choose_accounts
+from app.indexer.between.comparison import worst_error
 from app.indexer.metrics import IndexerMetrics
 from app.protocols.base import Truth
 from app.store.accounts import load_accounts
 from app.store.accuracy import Accuracy, StoredFinding, load_accuracy, load_findings
 from app.store.audits import load_open_findings
 from app.store.blocks import drop_blocks_above, load_head
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.fakes.protocol import ToyPriced, toy_deployment
 from tests.indexer.comparing import assert_equals_the_chain
 from tests.indexer.model import CHAIN_ID, Draft, ModelChain, ModelReader, address
@@ -225,7 +225,7 @@ async def test_the_choice_follows_from_the_block_and_not_from_the_process(
         chosen.append([account.key for account in found])
         return found
 
-    monkeypatch.setattr("app.indexer.audit.choose_accounts", noted)
+    monkeypatch.setattr("app.indexer.between.audit.choose_accounts", noted)
     chain.mine(change=nothing)
     for _ in range(2):
         await make_indexer(ModelReader(chain), database, options=AUDITING).run_until(2)

@@ -10,7 +10,7 @@ from app.chain.faults import Transport
 from app.domain.account import AccountKey, AccountSnapshot
 from app.store.accounts import load_accounts, load_wallet_at_heads
 from app.store.blocks import drop_blocks_above, load_block, load_head
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.store.progress import load_first
 from app.store.tracked import AGAIN_SECONDS, TrackList
 from tests.fakes.protocol import ToyAdapter, toy_deployment

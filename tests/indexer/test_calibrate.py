@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState, LendingPosition, Unreadable
-from app.indexer.calibrate import choose_sample, wants_calibration
+from app.indexer.block.calibrate import choose_sample, wants_calibration
 from tests.fakes.protocol import ToyState, toy_deployment
 from tests.indexer.model import address
 

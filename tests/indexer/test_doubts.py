@@ -6,7 +6,7 @@ import pytest
 
 from app.chain.faults import BlockGone
 from app.domain.chain import BlockRef, Hash32
-from app.indexer.doubts import MOST_TIMES, Doubts
+from app.indexer.block.doubts import MOST_TIMES, Doubts
 from app.protocols.registry import adapter_for
 from tests.protocols.test_conformance import case_of, state_of
 

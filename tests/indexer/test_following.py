@@ -14,7 +14,7 @@ from app.indexer.options import IndexerOptions
 from app.store.blocks import load_head
 from app.store.chains import load_chains
 from app.store.deployments import DeploymentTrouble, load_troubles, load_troubles_at
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.store.progress import load_missed
 from tests.fakes.protocol import SECOND_POOL, toy_deployment
 from tests.indexer.comparing import assert_equals_the_chain

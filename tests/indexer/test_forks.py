@@ -10,7 +10,7 @@ import pytest
 from app.errors import Fatal
 from app.store.blocks import load_head
 from app.store.chains import load_chains
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.indexer.comparing import assert_equals_the_chain
 from tests.indexer.conftest import MakeDatabase
 from tests.indexer.model import CHAIN_ID, ModelChain, ModelReader

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.account import AccountSnapshot
 from app.store.chains import load_chains
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.store.scans import load_scans
 from tests.indexer.comparing import assert_equals_the_chain
 from tests.indexer.model import CHAIN_ID, ModelChain, ModelReader, address

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from app.domain.chain import Address, Hash32, Log, LogFilter
-from app.indexer.logs_ahead import LogsAhead, RangeAsked, RangeLogs
-from app.store.engine import Database
+from app.indexer.between.logs_ahead import LogsAhead, RangeAsked, RangeLogs
+from app.store.postgres.engine import Database
 from app.store.scans import load_backlog, load_scans
 from tests.indexer.comparing import assert_equals_the_chain
 from tests.indexer.model import CHAIN_ID, ModelChain, ModelReader

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.domain.account import AccountSnapshot, Unreadable
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.fakes.protocol import toy_deployment
 from tests.indexer.comparing import assert_equals_the_chain
 from tests.indexer.model import Draft, ModelChain, ModelReader, address

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.indexer.scan import ScanProgress
-from app.store.engine import Database
+from app.indexer.between.scan import ScanProgress
+from app.store.postgres.engine import Database
 from app.store.scans import load_scans
 from tests.fakes.protocol import toy_deployment
 from tests.indexer.comparing import assert_equals_the_chain

@@ -7,8 +7,8 @@ import pytest
 from app.domain.account import AccountKey
 from app.domain.batch import DueAccount, ScanRange
 from app.domain.chain import Address
-from app.indexer import queued
-from app.indexer.queued import QueuedAccounts
+from app.indexer.between import queued
+from app.indexer.between.queued import QueuedAccounts
 
 SCAN = ScanRange("toy", 1, 100)
 

@@ -11,13 +11,13 @@ from app.domain.account import AccountKey, AccountSnapshot, AccountState
 from app.domain.chain import Address, ContractCall, ReadPlan
 from app.domain.market import Deployment, Market, MarketRecord
 from app.errors import Fatal, Refused
+from app.indexer.block.refusal import Refusal, guarded
 from app.indexer.options import IndexerOptions
-from app.indexer.refusal import Refusal, guarded
 from app.protocols.base import DeploymentState
 from app.store.blocks import load_head
 from app.store.chains import load_chains
 from app.store.deployments import DeploymentTrouble, load_troubles, load_troubles_at
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.store.scans import load_scans
 from tests.fakes.protocol import POOL, SECOND_POOL, ToyAdapter, ToyState, toy_deployment
 from tests.indexer.comparing import assert_equals_the_chain

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.batch import ScanRange
-from app.indexer.scan import Window, blocks_left, next_window
+from app.indexer.between.scan import Window, blocks_left, next_window
 
 
 def test_nothing_planned_is_nothing_to_search() -> None:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from app.domain.account import AccountKey
 from app.domain.chain import Address, Hash32, Log
-from app.indexer.touches import Touches
+from app.indexer.block.touches import Touches
 from app.protocols.base import AccountTouched, ConfigurationTouched, DeploymentState, RulesTouched, Touch
 
 KEY = AccountKey("toy", Address(bytes(20)))

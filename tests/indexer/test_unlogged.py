@@ -9,10 +9,10 @@ import pytest
 
 from app.domain.account import AccountKey, AccountSnapshot, LendingPosition, Unreadable
 from app.domain.chain import Address
-from app.indexer.unlogged import NOBODY, Unlogged, place_of
+from app.indexer.block.unlogged import NOBODY, Unlogged, place_of
 from app.store.blocks import load_recent
 from app.store.deployments import load_troubles_at
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.fakes.protocol import ToyState, toy_deployment
 from tests.indexer.comparing import assert_equals_the_chain
 from tests.indexer.model import CHAIN_ID, Draft, ModelChain, ModelReader, address

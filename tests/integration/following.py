@@ -21,7 +21,7 @@ from app.domain.specs import chain_spec
 from app.indexer.loop import Indexer
 from app.settings import load_settings
 from app.store.deployments import register_deployments
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.web.routes import mount_pages
 from devnet.world import World
 

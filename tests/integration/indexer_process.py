@@ -12,7 +12,7 @@ from app.chain.rpc import Rpc
 from app.domain.specs import chain_spec
 from app.indexer.loop import Indexer
 from app.settings import load_settings
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 
 
 async def main(rpc_url: str, database_url: str, deployments_file: str) -> None:

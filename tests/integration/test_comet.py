@@ -23,8 +23,8 @@ from app.protocols.base import PricedState
 from app.protocols.registry import adapter_for
 from app.store.accounts import load_accounts
 from app.store.blocks import load_head
-from app.store.engine import Database
 from app.store.markets import load_markets, load_records
+from app.store.postgres.engine import Database
 from devnet.assets import LIQUIDITY_PROVIDER
 from devnet.comet_life import CometLife
 from devnet.node import Json

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from app.api.addresses import to_checksum
+from app.api.frame.addresses import to_checksum
 from app.chain.reader import ChainReader
 from app.chain.rpc import Rpc
 from app.domain.account import AccountKey, AccountSnapshot
@@ -26,8 +26,8 @@ from app.domain.units import parse_units
 from app.protocols.registry import adapter_for
 from app.store.accounts import load_accounts
 from app.store.blocks import StoredBlock, load_head
-from app.store.engine import Database
 from app.store.markets import load_markets, load_records
+from app.store.postgres.engine import Database
 from app.valuation.assess import StateAt, restore_at
 from devnet.world import NEIGHBOURS, World
 from tests.fixtures.devnet import WorldFactory

@@ -19,7 +19,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from app.api.app import create_app
-from app.api.deps import ApiOptions
+from app.api.frame.deps import ApiOptions
 from app.api.source import ReadPath
 from app.chain.pool import ReaderPool
 from app.domain.endpoint import EndpointHealth
@@ -27,7 +27,7 @@ from app.following import endpoint_pool, pooled_heads
 from app.indexer.endpoints import EndpointMetrics, EndpointRecorder
 from app.indexer.loop import Indexer
 from app.settings import load_settings
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.web.routes import mount_pages
 from devnet.world import World
 from tests.fakes.proxy import Faults, FaultyProxy

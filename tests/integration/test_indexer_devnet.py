@@ -20,8 +20,8 @@ from app.indexer.loop import Indexer
 from app.protocols.registry import adapter_for
 from app.store.accounts import load_accounts
 from app.store.blocks import load_block
-from app.store.engine import Database
 from app.store.markets import load_markets, load_records
+from app.store.postgres.engine import Database
 from devnet.world import World
 from tests.fixtures.devnet import WorldFactory
 from tests.indexer.conftest import MakeDatabase, Place, make_database

@@ -10,7 +10,7 @@ import pytest
 
 from app.domain.chain import Address
 from app.domain.units import WAD, parse_units
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from devnet.world import World
 from tests.fixtures.devnet import WorldFactory
 from tests.integration.following import following

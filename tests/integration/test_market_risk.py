@@ -14,7 +14,7 @@ import pytest
 
 from app.domain.chain import Address
 from app.domain.units import WAD, format_units
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.valuation.groups import BTC, DEFAULT_GROUPS, ETH, STABLE, VOLATILE
 from app.valuation.shocks import Shock
 from devnet.world import NEIGHBOURS, World

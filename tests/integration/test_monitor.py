@@ -25,7 +25,7 @@ from app.monitor.loop import Monitor
 from app.monitor.options import MonitorOptions
 from app.store.accounts import load_accounts
 from app.store.blocks import StoredBlock
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.store.risk_reads import load_board, load_changes
 from app.valuation.assess import quick_health
 from devnet.world import NEIGHBOURS, World

@@ -30,9 +30,9 @@ from app.indexer.loop import Indexer
 from app.launch import keep_running
 from app.monitor.loop import Monitor
 from app.monitor.options import MonitorOptions
-from app.store import migrate
-from app.store.embedded import EmbeddedPostgres
-from app.store.engine import Database
+from app.store.postgres import migrate
+from app.store.postgres.embedded import EmbeddedPostgres
+from app.store.postgres.engine import Database
 from app.web.routes import mount_pages
 from devnet.world import World
 from tests.fixtures.devnet import WorldFactory

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from app.api.addresses import to_checksum
+from app.api.frame.addresses import to_checksum
 from app.domain.chain import Address
 from app.domain.units import UINT256_MAX, parse_units
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from devnet.pool import AccountData
 from tests.fixtures.devnet import WorldFactory
 from tests.integration.following import Following, following

@@ -12,7 +12,7 @@ import pytest
 from app.domain.chain import Address
 from app.domain.risk import RiskStatus
 from app.domain.units import parse_units
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.valuation.assess import RISK_ORDER, risk_order
 from devnet.world import NEIGHBOURS, World
 from tests.fixtures.devnet import WorldFactory

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from devnet.world import World
 from tests.integration.following import following
 

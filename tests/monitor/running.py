@@ -13,7 +13,7 @@ from app.monitor.derived import as_totals, board_lines, counts_of
 from app.monitor.loop import Monitor
 from app.monitor.options import MonitorOptions
 from app.store.blocks import StoredBlock
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.store.risk import BoardLine
 from app.store.risk_reads import load_board, load_changes, load_totals_at
 from tests.book.lake import find_lake

@@ -8,8 +8,8 @@ import pytest
 
 from app.book import Keeper
 from app.store.blocks import StoredBlock, drop_blocks_above
-from app.store.engine import Database
-from app.store.episodes import load_episodes, load_events
+from app.store.postgres.engine import Database
+from app.store.watch.episodes import load_episodes, load_events
 from app.watch.evaluate import Evaluator
 from tests.book.lake import find_lake
 from tests.fakes.site import DEVNET

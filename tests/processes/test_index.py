@@ -8,10 +8,10 @@ import psycopg
 import pytest
 
 from app.processes.index import _bring_up_to_date
-from app.store import migrate
-from app.store.engine import Database
-from app.store.faults import SchemaMismatch
-from app.store.schema import newest_revision
+from app.store.postgres import migrate
+from app.store.postgres.engine import Database
+from app.store.postgres.faults import SchemaMismatch
+from app.store.postgres.schema import newest_revision
 
 pytestmark = pytest.mark.database
 
@@ -46,5 +46,5 @@ async def test_newer_tables_are_refused(database_url: str) -> None:
 
 
 async def test_tables_of_this_version_are_left_alone(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "app.store.migrate", None)
+    monkeypatch.setitem(sys.modules, "app.store.postgres.migrate", None)
     await bring_up_to_date(database_url)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.api.addresses import to_checksum
+from app.api.frame.addresses import to_checksum
 from app.api.protocols import markdown, protocols_view
 from app.domain.chain import Address
 from app.domain.market import Deployment

@@ -12,12 +12,12 @@ from app.chain.aggregate3 import decode_aggregate3
 from app.chain.multicall import Multicaller
 from app.chain.reader import Header
 from app.domain.chain import CallResult, ContractCall, Returned, Reverted
-from app.indexer.harvest import Harvest
+from app.indexer.block.harvest import Harvest
 from app.indexer.loop import Indexer
 from app.indexer.rhythm import next_multiple
 from app.indexer.stored import StoredChain
 from app.store.blocks import commit_batch, drop_blocks_above
-from app.store.locks import AdvisoryLock
+from app.store.postgres.locks import AdvisoryLock
 
 
 @contextmanager

@@ -168,7 +168,7 @@ def simulated_time(steps: Steps) -> Iterator[None]:
             "app.chain.pool.asyncio": module,
             "app.chain.rpc.asyncio": module,
             "app.chain.reader.asyncio": module,
-            "app.indexer.logs_ahead._begun": done_at_once,
+            "app.indexer.between.logs_ahead._begun": done_at_once,
         }.items():
             patches.enter_context(patch(name, value))
         yield

@@ -12,7 +12,7 @@ from app.chain.reader import Header
 from app.domain.market import Deployment
 from app.errors import Fatal, Refused
 from app.indexer.loop import Indexer
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.fakes.protocol import ToyAdapter
 from tests.indexer.running import QUICK, make_spec
 from tests.indexer.tables import assert_same_tables

@@ -11,11 +11,11 @@ from typing import Any
 
 import psycopg
 
-from app.store import migrate
-from app.store.embedded import EmbeddedPostgres
-from app.store.engine import Database, ReadSession, WriteSession
-from app.store.faults import DatabaseUnavailable
-from app.store.locks import AdvisoryLock
+from app.store.postgres import migrate
+from app.store.postgres.embedded import EmbeddedPostgres
+from app.store.postgres.engine import Database, ReadSession, WriteSession
+from app.store.postgres.faults import DatabaseUnavailable
+from app.store.postgres.locks import AdvisoryLock
 from tests.indexer.tables import Tables, dump_tables
 
 _LIVING = "simulated"

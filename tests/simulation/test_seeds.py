@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.errors import WaterlineError
-from app.store.embedded import EmbeddedPostgres
+from app.store.postgres.embedded import EmbeddedPostgres
 from tests.simulation.__main__ import kept_seeds
 from tests.simulation.bugs import BUGS
 from tests.simulation.run import run_seed

@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from app.errors import WaterlineError
-from app.store.episode_steps import Ground
+from app.store.watch.episode_steps import Ground
 from app.watch import draft, episodes, evaluate
 from app.watch.draft import Known
 from app.watch.evaluate import Evaluator

@@ -16,12 +16,12 @@ from typing import Any
 from app.domain.chain import BlockRef, ChainId, Hash32
 from app.domain.watch import EpisodeState, Severity, Subject
 from app.store.blocks import StoredBlock
-from app.store.channels import Route
-from app.store.episode_steps import Dropped, Ground, Progress, Standing
-from app.store.episode_writes import Entry
-from app.store.episodes import StoredEvent
-from app.store.outbox import NewMessage
-from app.store.watchlists import WatchedList
+from app.store.watch.channels import Route
+from app.store.watch.episode_steps import Dropped, Ground, Progress, Standing
+from app.store.watch.episode_writes import Entry
+from app.store.watch.episodes import StoredEvent
+from app.store.watch.outbox import NewMessage
+from app.store.watch.watchlists import WatchedList
 from app.watch.ledger import LedgerReads, LedgerWrites
 from tests.simulation_watch.setting import Setting, routes
 

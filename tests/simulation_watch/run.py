@@ -16,7 +16,7 @@ from app.domain.chain import BlockRef
 from app.domain.watch import EpisodeState
 from app.errors import Retryable
 from app.store.blocks import StoredBlock
-from app.store.faults import DatabaseUnavailable
+from app.store.postgres.faults import DatabaseUnavailable
 from app.watch.evaluate import Evaluator
 from app.watch.ledger import Ledger
 from tests.fakes.site import EPOCH

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from app.domain.account import AccountKey
 from app.domain.watch import Member, Metric, Rule, Severity, Subject
-from app.store.channels import Route
-from app.store.watchlists import WatchedList
+from app.store.watch.channels import Route
+from app.store.watch.watchlists import WatchedList
 from tests.fakes.site import wallet
 
 ACCOUNTS = tuple(sorted(AccountKey("pond-devnet", wallet(number)) for number in range(3)))

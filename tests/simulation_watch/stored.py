@@ -16,15 +16,15 @@ from app.domain.batch import BlockBatch
 from app.domain.watch import Severity
 from app.errors import Retryable
 from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above
-from app.store.channels import NewChannel, NewRoute, store_channel, store_route
-from app.store.episode_steps import Standing
-from app.store.episodes import load_episodes, load_events
-from app.store.outbox import Attempt, NewMessage, load_deliveries, new_message_id
-from app.store.sending import Settled, claim, settle
-from app.store.watch_members import add_members, remove_member
-from app.store.watch_rules import create_rule, replace_rule
-from app.store.watch_version import load_watch_version
-from app.store.watchlists import create_list, update_list
+from app.store.watch.channels import NewChannel, NewRoute, store_channel, store_route
+from app.store.watch.episode_steps import Standing
+from app.store.watch.episodes import load_episodes, load_events
+from app.store.watch.members import add_members, remove_member
+from app.store.watch.outbox import Attempt, NewMessage, load_deliveries, new_message_id
+from app.store.watch.rules import create_rule, replace_rule
+from app.store.watch.sending import Settled, claim, settle
+from app.store.watch.version import load_watch_version
+from app.store.watch.watchlists import create_list, update_list
 from app.watch.evaluate import Evaluator
 from app.watch.ledger import LedgerReads, LedgerWrites, StoredLedger
 from tests.fakes.site import DEVNET, EPOCH

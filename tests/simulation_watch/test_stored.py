@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.store.embedded import EmbeddedPostgres
+from app.store.postgres.embedded import EmbeddedPostgres
 from tests.simulation.store import Place, Server
 from tests.simulation_watch.stored import MirroredHistory, StoredHistory, make_watched_place
 

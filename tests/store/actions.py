@@ -7,7 +7,7 @@ from app.domain.batch import BlockBatch
 from app.store.accounts import load_account
 from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above, load_head
 from app.store.deployments import register_deployments
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.store.states import NotYetRead
 from tests.store.builders import CHAIN, batch, deployment, key, market
 

@@ -11,7 +11,7 @@ import pytest
 from app.domain.account import AccountKey, AccountSnapshot
 from app.domain.batch import BlockBatch, DueAccount
 from app.errors import Refused
-from app.store import account_changes, accounts, engine
+from app.store import account_changes, accounts
 from app.store.account_changes import load_change_blocks
 from app.store.accounts import (
     load_account,
@@ -23,7 +23,8 @@ from app.store.accounts import (
     load_wallet_at_heads,
 )
 from app.store.deployments import load_deployments, register_deployments
-from app.store.engine import Asked, Database
+from app.store.postgres import engine
+from app.store.postgres.engine import Asked, Database
 from app.store.scans import queue_due
 from app.store.states import NotYetRead, ask_newest, key_parameters
 from tests.store.actions import account_at, begin, commit

@@ -8,7 +8,8 @@ import pytest
 
 from app.domain.watch import Severity
 from app.errors import Refused
-from app.store.channels import (
+from app.store.postgres.engine import Database
+from app.store.watch.channels import (
     NewChannel,
     NewRoute,
     change_channel,
@@ -26,8 +27,7 @@ from app.store.channels import (
     store_channel,
     store_route,
 )
-from app.store.engine import Database
-from app.store.outbox import load_deliveries, store_messages
+from app.store.watch.outbox import load_deliveries, store_messages
 from tests.store.watch_rows import NOW, add_channel, add_list, message
 
 pytestmark = pytest.mark.database

@@ -12,11 +12,11 @@ from app.domain.units import UINT256_MAX
 from app.errors import Fatal
 from app.store.accounts import load_accounts
 from app.store.blocks import BLOCKS_CHANNEL, BatchRefused, commit_batch, load_block, load_recent, load_spaced
-from app.store.bulk import FEW
 from app.store.deployments import register_deployments
-from app.store.engine import Database, Query
 from app.store.markets import load_markets, load_records, load_records_at
-from app.store.tables import account_states, market_records, positions
+from app.store.postgres.bulk import FEW
+from app.store.postgres.engine import Database, Query
+from app.store.tables.chain import account_states, market_records, positions
 from tests.store.actions import account_at, begin, commit, head_of
 from tests.store.builders import CHAIN, SLUG, batch, deployment, market, perp, position, record, snapshot, unreadable
 

@@ -14,8 +14,8 @@ import pytest
 
 from app.store.accounts import load_accounts
 from app.store.blocks import load_recent
-from app.store.engine import Database
 from app.store.markets import load_records
+from app.store.postgres.engine import Database
 from tests.store.actions import drop_above, head_of
 from tests.store.builders import CHAIN, SLUG
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.database
 
 _WRITER = """
 import asyncio, sys
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.store.actions import begin, commit
 from tests.store.builders import batch, position, record, snapshot
 

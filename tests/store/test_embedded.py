@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from app.errors import Retryable
-from app.store.embedded import EmbeddedPostgres
+from app.store.postgres.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.database
 
@@ -23,7 +23,7 @@ _OWNER = """
 import sys, time
 from pathlib import Path
 from app.errors import Retryable
-from app.store.embedded import EmbeddedPostgres
+from app.store.postgres.embedded import EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1]))
 server.start()
 print(server.url, flush=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from app.domain.endpoint import EndpointHealth, EndpointStatus, LearnedLimits
 from app.store.endpoints import ObservedEndpoint, load_endpoints, note_endpoints
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 
 FIRST = EndpointStatus(
     1, 1, "node.example", EndpointHealth.HEALTHY, 10, 0, 0.25, 0.125, None, LearnedLimits(2_000, 250, 128)

@@ -16,10 +16,10 @@ from sqlalchemy import Text, bindparam, func, insert, literal_column, make_url, 
 
 from app.errors import Fatal, Refused, Retryable
 from app.store.deployments import load_deployments, register_deployments
-from app.store.engine import Database, Query, require_server_version
-from app.store.faults import DatabaseUnavailable, SchemaMismatch, StoreBroken
-from app.store.locks import LockHeld, LockLost, lock_key
-from app.store.tables import chains
+from app.store.postgres.engine import Database, Query, require_server_version
+from app.store.postgres.faults import DatabaseUnavailable, SchemaMismatch, StoreBroken
+from app.store.postgres.locks import LockHeld, LockLost, lock_key
+from app.store.tables.chain import chains
 from tests.store.builders import deployment
 
 pytestmark = pytest.mark.database
@@ -111,7 +111,7 @@ async def test_a_driver_that_complains_when_it_is_cancelled_does_not_hide_the_ca
 
 
 async def test_busy_connections_are_retryable(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.store.engine._POOL_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("app.store.postgres.engine._POOL_WAIT_SECONDS", 0.05)
     database = Database(database_url, readers=1)
     async with database.read():
         with pytest.raises(DatabaseUnavailable, match="busy"):
@@ -231,7 +231,7 @@ async def test_a_killed_holder_gives_the_lock_up(database: Database, database_ur
 
 _HOLDER = """
 import asyncio, sys
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 
 async def main():
     async with Database(sys.argv[1]).lock(1, "indexer"):

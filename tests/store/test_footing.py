@@ -9,9 +9,9 @@ import pytest
 
 from app.domain.batch import BlockBatch
 from app.store.blocks import StoredBlock, commit_batch
-from app.store.engine import Database
 from app.store.footing import CursorMoved, Footing, load_known
-from app.store.locks import LockLost
+from app.store.postgres.engine import Database
+from app.store.postgres.locks import LockLost
 from tests.store.actions import begin, commit, drop_above, head_of
 from tests.store.builders import CHAIN, SLUG, batch, key, market, position, snapshot, unreadable
 from tests.store.dump import dump, empty

@@ -10,12 +10,9 @@ from sqlalchemy import insert
 
 from app.domain.rules import MOST_COOLDOWN_SECONDS
 from app.store.chains import ChainStatus, observe
-from app.store.engine import Database, WriteSession
-from app.store.episode_steps import load_dropped
-from app.store.forget import BATCH_ROWS, SHORTEST_DAYS, Limits, Place, find_limits, forget_once, take_turn
-from app.store.outbox import load_delivery, replay
-from app.store.tables import blocks
-from app.store.tables_watch import (
+from app.store.postgres.engine import Database, WriteSession
+from app.store.tables.chain import blocks
+from app.store.tables.watch import (
     change_log,
     delivery_attempts,
     episode_events,
@@ -23,6 +20,9 @@ from app.store.tables_watch import (
     outbox,
     watch_progress,
 )
+from app.store.watch.episode_steps import load_dropped
+from app.store.watch.forget import BATCH_ROWS, SHORTEST_DAYS, Limits, Place, find_limits, forget_once, take_turn
+from app.store.watch.outbox import load_delivery, replay
 from tests.store.watch_rows import add_channel, add_list
 
 pytestmark = pytest.mark.database

@@ -6,9 +6,9 @@ from contextlib import suppress
 
 import pytest
 
-from app.store.change_log import Change, changing, load_changes
-from app.store.engine import Database
-from app.store.keys import NOTED_EVERY_SECONDS, ApiKey, KeyRing, Scope, load_keys, revoke_key, store_key
+from app.store.postgres.engine import Database
+from app.store.watch.change_log import Change, changing, load_changes
+from app.store.watch.keys import NOTED_EVERY_SECONDS, ApiKey, KeyRing, Scope, load_keys, revoke_key, store_key
 
 pytestmark = pytest.mark.database
 

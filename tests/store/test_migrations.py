@@ -13,10 +13,10 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from app.errors import Fatal, Refused
-from app.store import migrate, schema
-from app.store.engine import Database
-from app.store.faults import SchemaMismatch
-from app.store.schema import known_revisions, newest_revision, verify_schema
+from app.store.postgres import migrate, schema
+from app.store.postgres.engine import Database
+from app.store.postgres.faults import SchemaMismatch
+from app.store.postgres.schema import known_revisions, newest_revision, verify_schema
 
 pytestmark = pytest.mark.database
 
@@ -66,7 +66,7 @@ def test_every_migration_goes_down_and_up_again(postgres_url: str) -> None:
 
 
 def test_processes_that_migrate_at_once_take_turns(postgres_url: str) -> None:
-    command = [sys.executable, "-c", "import sys; from app.store.migrate import upgrade; upgrade(sys.argv[1])"]
+    command = [sys.executable, "-c", "import sys; from app.store.postgres.migrate import upgrade; upgrade(sys.argv[1])"]
     running = [subprocess.Popen([*command, postgres_url], cwd=_ROOT) for _ in range(3)]
     assert [process.wait() for process in running] == [0, 0, 0]
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import update
 
-from app.store.engine import Database
-from app.store.outbox import (
+from app.store.postgres.engine import Database
+from app.store.tables.watch import outbox
+from app.store.watch.outbox import (
     OUTBOX_CHANNEL,
     load_attempts,
     load_deliveries,
@@ -19,7 +20,6 @@ from app.store.outbox import (
     replay,
     store_messages,
 )
-from app.store.tables_watch import outbox
 from tests.store.watch_rows import NOW, add_channel, add_episode, add_event, add_list, message
 
 pytestmark = pytest.mark.database

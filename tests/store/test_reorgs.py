@@ -15,8 +15,8 @@ from app.domain.batch import BlockBatch, DueAccount, ScanRange
 from app.store.accounts import load_accounts, load_wallet
 from app.store.blocks import commit_batch, drop_blocks_above, load_recent
 from app.store.deployments import register_deployments
-from app.store.engine import Database
 from app.store.markets import load_records
+from app.store.postgres.engine import Database
 from app.store.scans import advance_scan, load_due, plan_scan
 from tests.store.actions import account_at, begin, commit, drop_above, head_of
 from tests.store.builders import (

@@ -8,7 +8,7 @@ from app.domain.batch import DueAccount, ScanRange
 from app.errors import Fatal
 from app.store.chains import ChainStatus, load_chains, observe
 from app.store.deployments import register_deployments
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.store.scans import Backlog, advance_scan, load_backlog, load_due, load_scans, plan_scan, queue_due
 from tests.store.actions import begin, commit
 from tests.store.builders import CHAIN, SLUG, batch, block_hash, deployment, key, snapshot, unreadable

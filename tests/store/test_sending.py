@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.store.engine import Database
-from app.store.outbox import Attempt, load_attempts, load_delivery, store_messages
-from app.store.sending import Settled, claim, load_waiting, release, settle
+from app.store.postgres.engine import Database
+from app.store.watch.outbox import Attempt, load_attempts, load_delivery, store_messages
+from app.store.watch.sending import Settled, claim, load_waiting, release, settle
 from tests.store.watch_rows import NOW, add_channel, message
 
 pytestmark = pytest.mark.database

@@ -16,8 +16,8 @@ from app.store.account_changes import load_change_blocks
 from app.store.accounts import load_account_history, load_accounts, load_wallet
 from app.store.blocks import StoredBlock, load_block, load_spaced
 from app.store.deployments import register_deployments
-from app.store.engine import Database
 from app.store.markets import load_markets, load_records
+from app.store.postgres.engine import Database
 from app.store.progress import load_first
 from app.store.scans import load_due, plan_scan, queue_due
 from app.store.thin import Place, find_limit, note_limit, thin_once

@@ -11,13 +11,13 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.domain.account import AccountKey
 from app.domain.risk import RiskStatus
-from app.store.engine import Database
+from app.store.postgres.engine import Database
+from app.store.postgres.types import AddressBytes, HashBytes
 from app.store.risk import StatusChange, Totals, load_account_ids, store_changes, store_totals
 from app.store.risk_reads import load_changes, load_totals_at
-from app.store.tables import positions
-from app.store.tables_watch import episode_events, watch_progress
+from app.store.tables.chain import positions
+from app.store.tables.watch import episode_events, watch_progress
 from app.store.thin_blocks import _HOLD, columns_naming_blocks, drop_unnamed
-from app.store.types import AddressBytes, HashBytes
 from tests.store.actions import begin, commit
 from tests.store.builders import CHAIN, SLUG, batch, key, position, snapshot
 from tests.store.test_thin import BLOCKS, live, thin_to

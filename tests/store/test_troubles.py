@@ -12,7 +12,7 @@ from app.store.deployments import (
     note_trouble,
     register_deployments,
 )
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.store.actions import begin, commit
 from tests.store.builders import CHAIN, SLUG, batch, deployment
 

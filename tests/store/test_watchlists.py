@@ -14,14 +14,14 @@ from app.domain.risk import RiskStatus
 from app.domain.units import WAD
 from app.domain.watch import Member, Metric, Rule, Severity
 from app.errors import Refused
-from app.store.engine import Database, WriteSession
-from app.store.watch_members import (
+from app.store.postgres.engine import Database, WriteSession
+from app.store.watch.members import (
     Added,
     add_members,
     load_members,
     remove_member,
 )
-from app.store.watch_rules import (
+from app.store.watch.rules import (
     StoredRule,
     create_rule,
     delete_rule,
@@ -31,7 +31,7 @@ from app.store.watch_rules import (
     rule_from_row,
     rule_to_json,
 )
-from app.store.watchlists import (
+from app.store.watch.watchlists import (
     WatchedList,
     create_list,
     delete_list,

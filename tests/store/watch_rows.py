@@ -7,10 +7,10 @@ import itertools
 from sqlalchemy import insert
 
 from app.domain.watch import Severity
-from app.store.channels import NewChannel, store_channel
-from app.store.engine import WriteSession
-from app.store.outbox import NewMessage
-from app.store.tables_watch import episode_events, episodes, watchlists
+from app.store.postgres.engine import WriteSession
+from app.store.tables.watch import episode_events, episodes, watchlists
+from app.store.watch.channels import NewChannel, store_channel
+from app.store.watch.outbox import NewMessage
 
 NOW = 1_000_000
 _numbers = itertools.count(1)

@@ -9,7 +9,7 @@ from app.domain.account import AccountKey
 from app.domain.chain import Address, BlockRef, Hash32
 from app.domain.units import WAD
 from app.domain.watch import EpisodeEvent, EventKind, Metric, Severity
-from app.store.channels import Route
+from app.store.watch.channels import Route
 from app.watch.words import Told
 
 WALLET = Address.from_hex("0x00000000000000000000000000000000000000ab")

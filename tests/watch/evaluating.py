@@ -12,13 +12,13 @@ from app.domain.account import AccountKey
 from app.domain.batch import BlockBatch
 from app.domain.watch import Measured, Member, Metric, Rule, Severity, Subject
 from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above
-from app.store.channels import NewChannel, NewRoute, store_channel, store_route
-from app.store.engine import Database
-from app.store.episodes import Episode, StoredEvent, load_episodes, load_events
-from app.store.outbox import Delivery, load_deliveries
-from app.store.watch_members import add_members
-from app.store.watch_rules import create_rule
-from app.store.watchlists import create_list
+from app.store.postgres.engine import Database
+from app.store.watch.channels import NewChannel, NewRoute, store_channel, store_route
+from app.store.watch.episodes import Episode, StoredEvent, load_episodes, load_events
+from app.store.watch.members import add_members
+from app.store.watch.outbox import Delivery, load_deliveries
+from app.store.watch.rules import create_rule
+from app.store.watch.watchlists import create_list
 from app.watch.evaluate import Evaluation, Evaluator, Measuring
 from app.watch.ledger import StoredLedger
 from app.watch.measures import Asked, Found

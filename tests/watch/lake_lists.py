@@ -16,12 +16,12 @@ from app.domain.units import WAD
 from app.domain.watch import Member, Metric, Rule, Severity
 from app.store.blocks import StoredBlock, commit_batch
 from app.store.chains import ChainStatus, observe
-from app.store.channels import NewChannel, NewRoute, store_channel, store_route
 from app.store.deployments import register_deployments
-from app.store.engine import Database
-from app.store.watch_members import add_members
-from app.store.watch_rules import create_rule
-from app.store.watchlists import create_list
+from app.store.postgres.engine import Database
+from app.store.watch.channels import NewChannel, NewRoute, store_channel, store_route
+from app.store.watch.members import add_members
+from app.store.watch.rules import create_rule
+from app.store.watch.watchlists import create_list
 from app.watch.evaluate import Evaluator
 from app.watch.ledger import StoredLedger
 from app.watch.measures import Measures

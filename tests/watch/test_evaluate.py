@@ -11,12 +11,12 @@ import pytest
 from app.book import BlockReplaced, Keeper, Reading
 from app.domain.watch import EpisodeState, EventKind, MarketSubject, Metric, Rule, Severity
 from app.store.blocks import StoredBlock
-from app.store.channels import NewChannel, NewRoute, store_channel, store_route
-from app.store.engine import Database, Query, ReadSession
-from app.store.episodes import acknowledge, load_episode, load_episodes
-from app.store.watch_members import remove_member
-from app.store.watch_rules import delete_rule, replace_rule
-from app.store.watchlists import delete_list, update_list
+from app.store.postgres.engine import Database, Query, ReadSession
+from app.store.watch.channels import NewChannel, NewRoute, store_channel, store_route
+from app.store.watch.episodes import acknowledge, load_episode, load_episodes
+from app.store.watch.members import remove_member
+from app.store.watch.rules import delete_rule, replace_rule
+from app.store.watch.watchlists import delete_list, update_list
 from app.watch.evaluate import Contended
 from app.watch.measures import Asked, Found
 from tests.watch.evaluating import CALM, CRITICAL, LEVELS, OTHER, WARNING, WHO, MadeUp, Scene

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.watch import ChainSubject, EventKind, Metric, Severity
-from app.store.channels import Route
-from app.store.outbox import NewMessage
+from app.store.watch.channels import Route
+from app.store.watch.outbox import NewMessage
 from app.watch.messages import body_of, messages_for
 from app.watch.words import Told
 from tests.watch.builders import event, route, told

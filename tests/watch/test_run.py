@@ -11,10 +11,10 @@ import pytest
 
 from app.domain.watch import Severity
 from app.errors import Refused
-from app.store.engine import Database
-from app.store.episodes import load_episodes, load_events
-from app.store.outbox import load_deliveries
-from app.store.watchlists import update_list
+from app.store.postgres.engine import Database
+from app.store.watch.episodes import load_episodes, load_events
+from app.store.watch.outbox import load_deliveries
+from app.store.watch.watchlists import update_list
 from app.watch.report import as_json, as_markdown
 from app.watch.run import Outcome
 from tests.fakes.site import DEVNET, EPOCH

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.api.addresses import to_checksum
 from app.api.examples.accuracy import ACCURACY
+from app.api.frame.addresses import to_checksum
 from app.api.schemas.account import AccountView, NamedLiquidationPrice, PositionView, ReasonView, RestoreView
 from app.api.schemas.accuracy import AccuracyView
 from app.api.schemas.base import AsOf

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from starlette.requests import Request
 
-from app.api.problems import ApiProblem
+from app.api.frame.problems import ApiProblem
 from app.web.forms import read_form, require_token, token_of
 
 FORM = "application/x-www-form-urlencoded"

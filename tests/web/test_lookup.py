@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.api.addresses import BadAddress, WalletReference
+from app.api.frame.addresses import BadAddress, WalletReference
 from app.web.lookup import WrongChecksum, read_query
 from tests.web.builders import CHECKSUMMED, USDC, WALLET
 

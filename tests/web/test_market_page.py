@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.api.addresses import to_checksum
+from app.api.frame.addresses import to_checksum
 from app.api.schemas.risk import CurveView
 from app.api.source import ReadPath
 from app.errors import Retryable
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.web.curve_chart import HEIGHT, curve_chart
 from app.web.routes import mount_pages
 from tests.api.test_risk import ALICE, BOB, find_adapter

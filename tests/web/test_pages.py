@@ -4,7 +4,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.api.problems import BLOCK_NOT_STORED, UNKNOWN_CHAIN, ApiProblem
+from app.api.frame.problems import BLOCK_NOT_STORED, UNKNOWN_CHAIN, ApiProblem
 from app.api.schemas.account import ReasonView
 from app.errors import Retryable
 from app.web.routes import mount_pages

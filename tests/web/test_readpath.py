@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from app.api.addresses import to_checksum
+from app.api.frame.addresses import to_checksum
 from app.api.simulate import STRESSES
 from app.api.source import ReadPath
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.web.routes import mount_pages
 from tests.fakes.perp import LOT, USD6, tide_account, tide_deployment
 from tests.fakes.pond import DOLLAR, ETHER, USD8, WETH, pond_account, pond_records

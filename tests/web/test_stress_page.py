@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.api.addresses import to_checksum
+from app.api.frame.addresses import to_checksum
 from app.api.source import ReadPath
 from app.errors import Retryable
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.web.routes import mount_pages
 from app.web.stress import SHOWN_ACCOUNTS
 from tests.fakes.perp import LOT, USD6, tide_account, tide_deployment

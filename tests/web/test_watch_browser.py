@@ -11,8 +11,8 @@ import pytest_asyncio
 import uvicorn
 from playwright.async_api import Browser, Page, expect
 
-from app.api.addresses import to_checksum
-from app.store.engine import Database
+from app.api.frame.addresses import to_checksum
+from app.store.postgres.engine import Database
 from tests.fakes.site import EPOCH
 from tests.web.watch_world import ALICE, Watching, begin
 

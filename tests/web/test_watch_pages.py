@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from app.api.addresses import to_checksum
-from app.api.keys import COOKIE
+from app.api.frame.addresses import to_checksum
+from app.api.frame.keys import COOKIE
 from app.domain.watch import Severity
-from app.store.change_log import load_changes
-from app.store.engine import Database
-from app.store.keys import Scope
-from app.store.outbox import load_deliveries
+from app.store.postgres.engine import Database
+from app.store.watch.change_log import load_changes
+from app.store.watch.keys import Scope
+from app.store.watch.outbox import load_deliveries
 from app.web.presets import PRESETS
 from tests.fakes.site import EPOCH
 from tests.web.html import Page

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from app.api.rule_forms import rule_of, rule_view
 from app.api.schemas.alerts import DeliveryView, RouteView
 from app.api.schemas.watchlists import RuleIn
+from app.api.watch.rule_forms import rule_of, rule_view
 from app.domain.rules import Known
-from app.store.watch_rules import StoredRule
+from app.store.watch.rules import StoredRule
 from app.valuation.groups import DEFAULT_GROUPS
 from app.web.presets import PRESETS
 from app.web.watch_words import delivery_band, route_words, rule_words

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 import httpx
 from sqlalchemy import insert, update
 
-from app.api.addresses import to_checksum
-from app.api.desk import Desk
-from app.api.keys import COOKIE, NewKey
+from app.api.frame.addresses import to_checksum
+from app.api.frame.keys import COOKIE, NewKey
 from app.api.source import ReadPath
+from app.api.watch.desk import Desk
 from app.domain.account import AccountKey
 from app.domain.chain import Address
 from app.domain.units import WAD
 from app.domain.watch import EpisodeEvent, EpisodeState, EventKind, Metric, Severity
 from app.store.blocks import StoredBlock
-from app.store.channels import NewChannel, store_channel
-from app.store.engine import Database
-from app.store.episode_writes import Entry, NewEpisode, write_entries
-from app.store.keys import Scope
-from app.store.outbox import NewMessage, new_message_id, store_messages
-from app.store.tables import risk_snapshots
-from app.store.tables_watch import outbox, watch_progress
+from app.store.postgres.engine import Database
+from app.store.tables.chain import risk_snapshots
+from app.store.tables.watch import outbox, watch_progress
+from app.store.watch.channels import NewChannel, store_channel
+from app.store.watch.episode_writes import Entry, NewEpisode, write_entries
+from app.store.watch.keys import Scope
+from app.store.watch.outbox import NewMessage, new_message_id, store_messages
 from app.web.routes import mount_pages
 from tests.api.keyed import make_key
 from tests.fakes.pond import DOLLAR, ETHER, USD8, pond_account, pond_records

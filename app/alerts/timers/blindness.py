@@ -10,12 +10,12 @@ from app.alerts.timers.options import TimerOptions
 from app.alerts.timers.sight import Sight, by_chain, chains_of, measure, rules_of
 from app.domain.chain import ChainId
 from app.domain.watch import ChainSubject, Metric, Rule, Subject
-from app.store.channels import load_routes
-from app.store.engine import Database, ReadSession, WriteSession
-from app.store.episode_steps import load_last_told, load_told_channels
-from app.store.episode_writes import Entry, NewEpisode, write_entries
-from app.store.outbox import NewMessage, new_message_id, store_messages
-from app.store.timers import BUILT_IN, BlindEpisode, FollowedList, hold_lists, load_blind_episodes, take_turn
+from app.store.postgres.engine import Database, ReadSession, WriteSession
+from app.store.watch.channels import load_routes
+from app.store.watch.episode_steps import load_last_told, load_told_channels
+from app.store.watch.episode_writes import Entry, NewEpisode, write_entries
+from app.store.watch.outbox import NewMessage, new_message_id, store_messages
+from app.store.watch.timers import BUILT_IN, BlindEpisode, FollowedList, hold_lists, load_blind_episodes, take_turn
 from app.watch.episodes import LastTold, Step, advance, close
 from app.watch.messages import messages_for
 from app.watch.words import Told

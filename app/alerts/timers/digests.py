@@ -11,13 +11,13 @@ from app.domain.chain import ChainId
 from app.domain.rules import format_value
 from app.domain.specs import chain_spec
 from app.domain.watch import EpisodeState, Metric, Severity
-from app.store.channels import Route, load_routes
-from app.store.digests import OTHER, ListSums, WorstAccount, load_list_sums
-from app.store.engine import Database, ReadSession
-from app.store.episodes import Episode, load_episodes
-from app.store.outbox import NewMessage, new_message_id, store_messages
+from app.store.postgres.engine import Database, ReadSession
 from app.store.staleness import age_seconds
-from app.store.timers import FollowedList, load_known_keys
+from app.store.watch.channels import Route, load_routes
+from app.store.watch.digests import OTHER, ListSums, WorstAccount, load_list_sums
+from app.store.watch.episodes import Episode, load_episodes
+from app.store.watch.outbox import NewMessage, new_message_id, store_messages
+from app.store.watch.timers import FollowedList, load_known_keys
 from app.watch.messages import subject_body, timestamp_text
 from app.watch.quiet import local_day
 from app.watch.words import shown, subject_words

@@ -7,8 +7,8 @@ import logging
 import time
 
 from app.alerts.timers.options import TimerOptions
-from app.store.engine import Database
-from app.store.forget import Limits, Place, find_limits, forget_once, take_turn
+from app.store.postgres.engine import Database
+from app.store.watch.forget import Limits, Place, find_limits, forget_once, take_turn
 
 log = logging.getLogger(__name__)
 

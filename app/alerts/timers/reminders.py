@@ -9,13 +9,13 @@ from app.alerts.timers.options import TimerOptions
 from app.domain.account import AccountKey
 from app.domain.chain import Address
 from app.domain.watch import EpisodeEvent, EventKind, MarketSubject, Severity, Subject
-from app.store.channels import Route, load_routes
 from app.store.deployments import load_deployments
-from app.store.engine import Database, ReadSession, WriteSession
-from app.store.episode_writes import Entry, write_entries
-from app.store.episodes import Episode, StoredEvent, load_episodes_of
-from app.store.outbox import NewMessage, new_message_id, store_messages
-from app.store.timers import (
+from app.store.postgres.engine import Database, ReadSession, WriteSession
+from app.store.watch.channels import Route, load_routes
+from app.store.watch.episode_writes import Entry, write_entries
+from app.store.watch.episodes import Episode, StoredEvent, load_episodes_of
+from app.store.watch.outbox import NewMessage, new_message_id, store_messages
+from app.store.watch.timers import (
     hold_unacknowledged,
     load_labels,
     load_numbers,

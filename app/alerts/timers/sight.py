@@ -12,7 +12,7 @@ from app.store.blocks import StoredBlock
 from app.store.chains import ChainStatus
 from app.store.sightings import UNSEEN, Sighting
 from app.store.staleness import age_seconds, clock_behind_seconds, stale_reason
-from app.store.timers import BUILT_IN, Evaluated, FollowedList
+from app.store.watch.timers import BUILT_IN, Evaluated, FollowedList
 
 
 @dataclass(frozen=True, slots=True)

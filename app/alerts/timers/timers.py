@@ -20,7 +20,7 @@ from app.alerts.timers.options import TimerOptions
 from app.alerts.timers.reminders import Reminders
 from app.alerts.timers.sight import is_current
 from app.errors import Retryable
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 
 log = logging.getLogger(__name__)
 

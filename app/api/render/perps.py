@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.api.decimals import BPS_DECIMALS, WAD_DECIMALS, decimal, liquidation_price_view, price_age
+from app.api.frame.decimals import BPS_DECIMALS, WAD_DECIMALS, decimal, liquidation_price_view, price_age
 from app.api.schemas.account import MarginView, PerpView
 from app.domain.market import ValueUnit
 from app.domain.risk import MarginRisk, PerpRisk

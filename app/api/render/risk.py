@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.api.addresses import to_checksum
-from app.api.books import BookAt
+from app.api.frame.addresses import to_checksum
+from app.api.frame.books import BookAt
 from app.api.schemas.risk import (
     BandView,
     CascadeSumsView,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from app.api.addresses import to_checksum
-from app.api.decimals import BPS_DECIMALS, WAD_DECIMALS, decimal, liquidation_price_view, price_age
+from app.api.frame.addresses import to_checksum
+from app.api.frame.decimals import BPS_DECIMALS, WAD_DECIMALS, decimal, liquidation_price_view, price_age
 from app.api.render.perps import margin_view, perp_view
 from app.api.schemas.account import (
     AccountView,

@@ -14,7 +14,7 @@ from app.domain.watch import BEYOND, Rule
 from app.protocols.base import Adapter
 from app.store.blocks import StoredBlock
 from app.store.book import is_stored
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.valuation.assess import StateAt, quick_health
 from app.watch.measures.accounts import Exact, Picked, measure_each, unknown_because
 from app.watch.measures.asked import Facts, Inputs

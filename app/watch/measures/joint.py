@@ -14,7 +14,7 @@ from app.domain.account import AccountKey, AccountSnapshot
 from app.domain.risk import Health, RiskAssessment, RiskStatus
 from app.domain.units import WAD
 from app.domain.watch import BEYOND, Rule
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.valuation.assess import StateAt
 from app.valuation.book import Ledger, Shock
 from app.valuation.groups import OTHER, STABLE, VOLATILE, AssetGroups

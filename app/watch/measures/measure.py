@@ -11,7 +11,7 @@ from app.protocols.base import Adapter
 from app.protocols.registry import adapter_for
 from app.store.blocks import StoredBlock
 from app.store.deployments import load_deployments
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.valuation.groups import DEFAULT_GROUPS, AssetGroups
 from app.watch.measures.accounts import AccountMeasure, measure_accounts
 from app.watch.measures.asked import Asked, Found

@@ -11,7 +11,7 @@ from app.domain.chain import Address
 from app.domain.risk import RiskStatus
 from app.domain.watch import Member, Rule
 from app.store.blocks import StoredBlock
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.store.unread import load_unread, load_unsearched
 from app.valuation.book import Book, Chosen, ChosenAt
 

@@ -13,7 +13,7 @@ from app.domain.units import WAD
 from app.protocols.base import ProtocolKind
 from app.store.blocks import StoredBlock
 from app.store.book import load_states
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.valuation.assess import UNKNOWN_HEALTH, StateAt, assess_account, quick_health
 from app.valuation.groups import AssetGroups
 from app.watch.measures.asked import Facts, because

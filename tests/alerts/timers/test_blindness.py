@@ -10,12 +10,12 @@ from sqlalchemy import insert, select, update
 from app.alerts.timers import TimerOptions, Timers
 from app.domain.account import AccountKey
 from app.domain.watch import EpisodeState, Metric, Rule, Severity
-from app.store.engine import Database
-from app.store.tables import accounts, blocks, deployment_troubles, deployments
-from app.store.tables_watch import watchlists
-from app.store.watch_rules import create_rule, delete_rule
-from app.store.watch_version import bump_watch_version
-from app.store.watchlists import delete_list
+from app.store.postgres.engine import Database
+from app.store.tables.chain import accounts, blocks, deployment_troubles, deployments
+from app.store.tables.watch import watchlists
+from app.store.watch.rules import create_rule, delete_rule
+from app.store.watch.version import bump_watch_version
+from app.store.watch.watchlists import delete_list
 from tests.alerts.timers.world import CHAIN, START, WALLET, World, kinds
 
 pytestmark = pytest.mark.database

@@ -12,8 +12,8 @@ from app.alerts.timers.digests import digest_body
 from app.alerts.timers.sight import Sight
 from app.domain.account import AccountKey
 from app.domain.units import WAD
-from app.store.digests import ListSums, WorstAccount
-from app.store.engine import Database
+from app.store.postgres.engine import Database
+from app.store.watch.digests import ListSums, WorstAccount
 from tests.alerts.timers.world import CHAIN, START, WALLET, World
 
 DAY = 86_400

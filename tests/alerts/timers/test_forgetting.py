@@ -11,8 +11,8 @@ from app.alerts.timers import TimerOptions
 from app.alerts.timers.forgetting import Forgetting
 from app.commands.delivery import timer_options
 from app.settings import Settings
-from app.store.engine import Database
-from app.store.forget import SHORTEST_DAYS, take_turn
+from app.store.postgres.engine import Database
+from app.store.watch.forget import SHORTEST_DAYS, take_turn
 from tests.alerts.timers.world import START, World
 from tests.store.test_forget import Rows
 

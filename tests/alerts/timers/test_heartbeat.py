@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from app.alerts.timers import TimerOptions, Timers
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.alerts.receivers import receiving
 from tests.alerts.timers.world import CHAIN, START, World
 

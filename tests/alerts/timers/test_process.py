@@ -12,10 +12,10 @@ import pytest
 from app.alerts.vault import new_key
 from app.domain.chain import ChainId
 from app.domain.watch import Member
-from app.store.channels import NewRoute, store_route
-from app.store.engine import Database
-from app.store.watch_members import add_members
-from app.store.watchlists import create_list
+from app.store.postgres.engine import Database
+from app.store.watch.channels import NewRoute, store_route
+from app.store.watch.members import add_members
+from app.store.watch.watchlists import create_list
 from tests.alerts.receivers import receiving
 from tests.alerts.test_commands import Commands
 from tests.alerts.timers.world import WALLET

@@ -9,9 +9,9 @@ from sqlalchemy import update
 
 from app.alerts.timers import Timers
 from app.domain.watch import Severity
-from app.store.engine import Database
-from app.store.episodes import acknowledge
-from app.store.tables_watch import episodes, outbox
+from app.store.postgres.engine import Database
+from app.store.tables.watch import episodes, outbox
+from app.store.watch.episodes import acknowledge
 from tests.alerts.timers.world import START, World, kinds
 
 pytestmark = pytest.mark.database

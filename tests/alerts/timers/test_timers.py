@@ -9,7 +9,7 @@ import pytest
 
 from app.alerts.timers import TimerOptions, Timers, together
 from app.errors import Fatal, Retryable
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 
 
 async def test_what_fails_and_passes_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

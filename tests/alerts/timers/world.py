@@ -12,14 +12,14 @@ from app.alerts.timers import TimerOptions, Timers
 from app.domain.chain import Address
 from app.domain.watch import Member, Severity
 from app.store.chains import ChainStatus, observe
-from app.store.channels import NewRoute, store_route
-from app.store.engine import Database
-from app.store.episodes import Episode, StoredEvent, load_episodes, load_events
-from app.store.outbox import Delivery, load_deliveries
-from app.store.tables import blocks
-from app.store.tables_watch import channels, episode_events, episodes, outbox, watch_progress
-from app.store.watch_members import add_members
-from app.store.watchlists import create_list
+from app.store.postgres.engine import Database
+from app.store.tables.chain import blocks
+from app.store.tables.watch import channels, episode_events, episodes, outbox, watch_progress
+from app.store.watch.channels import NewRoute, store_route
+from app.store.watch.episodes import Episode, StoredEvent, load_episodes, load_events
+from app.store.watch.members import add_members
+from app.store.watch.outbox import Delivery, load_deliveries
+from app.store.watch.watchlists import create_list
 
 CHAIN = 1
 WALLET = Address(b"\x11" * 20)

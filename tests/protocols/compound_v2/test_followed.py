@@ -9,8 +9,8 @@ from app.domain.chain import Address, ContractCall, Returned
 from app.protocols.compound_v2 import ADAPTER, calls
 from app.store.accounts import load_accounts
 from app.store.blocks import load_block
-from app.store.engine import Database
 from app.store.markets import load_markets, load_records
+from app.store.postgres.engine import Database
 from devnet.codec import words
 from devnet.world import World
 from tests.fixtures.devnet import WorldFactory

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from devnet.morpho_junk import BORROWER, MODES, JunkMarket, add_junk, misbehave
 from tests.fixtures.devnet import WorldFactory
 from tests.integration.following import Following, following

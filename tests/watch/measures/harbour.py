@@ -14,7 +14,7 @@ from app.protocols.base import DeploymentState
 from app.protocols.registry import adapters
 from app.store.blocks import StoredBlock, commit_batch
 from app.store.deployments import register_deployments
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from tests.fakes.site import block_ref, wallet
 from tests.protocols.aave_v3.builders import DAI, DEPLOYMENT, USDC, WBTC, WETH, make_state
 from tests.valuation.adapters import priced_case

@@ -11,7 +11,7 @@ from app.domain.account import AccountKey
 from app.domain.risk import RiskStatus
 from app.domain.units import WAD
 from app.domain.watch import BEYOND, Metric
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.watch.measures import Found, Measures
 from app.watch.measures.past import block_at
 from tests.book.lake import find_lake

@@ -16,7 +16,7 @@ from app.domain.risk import RiskStatus
 from app.domain.units import SECONDS_PER_YEAR, WAD
 from app.domain.watch import BEYOND, Metric, Rule
 from app.protocols.registry import adapter_for
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.valuation.assess import AccountAssessment, StateAt
 from app.valuation.distance import Horizon, seconds_to_liquidation
 from app.valuation.groups import DEFAULT_GROUPS

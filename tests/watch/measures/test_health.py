@@ -14,7 +14,7 @@ from app.domain.batch import DueAccount, ScanRange
 from app.domain.risk import RiskAssessment, RiskStatus
 from app.domain.units import WAD
 from app.domain.watch import BEYOND, MarketSubject, Member, Metric, Rule
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.store.scans import plan_scan
 from app.watch.measures import Asked, Found, Measures
 from tests.book.lake import UNLISTED, find_lake

@@ -12,7 +12,7 @@ from app.domain.risk import RiskStatus
 from app.domain.units import WAD
 from app.domain.watch import ChainSubject, MarketSubject, Measured, Metric
 from app.protocols.base import Adapter
-from app.store.engine import Database
+from app.store.postgres.engine import Database
 from app.watch.measures import Found, Measures
 from tests.book.lake import find_lake
 from tests.fakes.perp import LOT, USD6, TideAdapter, tide_account, tide_deployment

@@ -12,8 +12,8 @@ from app.protocols.base import Adapter
 from app.store.accounts import load_accounts
 from app.store.blocks import StoredBlock
 from app.store.deployments import load_deployments, load_troubles_at
-from app.store.engine import Database
 from app.store.markets import load_markets, load_records
+from app.store.postgres.engine import Database
 from app.valuation.assess import AccountAssessment, StateAt, assess_account, restore_at
 from app.watch.measures import Asked, Found, Measures
 

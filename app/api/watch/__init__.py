@@ -1,0 +1,1 @@
+"""Watchlists, their rules, episodes, channels and deliveries: everything that needs a key."""

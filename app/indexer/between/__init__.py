@@ -1,0 +1,1 @@
+"""What is done between blocks: old logs, wallets asked for, audits, dropping old history."""

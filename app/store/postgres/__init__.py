@@ -1,0 +1,1 @@
+"""Postgres itself: connections, types, locks, notifications, migrations; nothing of what is stored."""

@@ -1,0 +1,1 @@
+"""What people set up and what is told to them: watchlists, episodes, messages, keys."""
