@@ -39,6 +39,8 @@ class IndexerOptions:
     scan_first_blocks: int = 200
     scan_most_blocks: int = 50_000
     """First and largest range of one log search."""
+    scan_most_logs: int = 20_000
+    """A range that had more logs is followed by a shorter one, however quick it was: logs of two are held at once."""
     audit_accounts: int = 0
     """How many stored accounts one audit reads again to hold them against the chain. 0: no audit."""
     audit_seconds: float = 10.0

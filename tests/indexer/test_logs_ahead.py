@@ -239,3 +239,16 @@ async def test_slow_searches_make_no_range_shorter_than_the_first(database: Data
     options = replace(QUICK, scan_first_blocks=7, scan_seconds=0.0)
     await make_indexer(reader, database, options=options).run_until(30, scanned=True)
     assert [to_block - from_block + 1 for from_block, to_block in reader.searched] == [7, 7, 7, 7, 2]
+
+
+@pytest.mark.database
+async def test_a_range_with_too_many_logs_is_followed_by_shorter_ones(database: Database) -> None:
+    chain = ModelChain(seed=39)
+    chain.mine(40)
+    reader = GatedReader(chain, held_from=0)
+    options = replace(QUICK, scan_first_blocks=10, scan_seconds=3600.0, scan_most_logs=1)
+    await make_indexer(reader, database, options=options).run_until(40, scanned=True)
+    sizes = [to_block - from_block + 1 for from_block, to_block in reader.searched]
+    assert sizes[0] == 10
+    assert max(sizes[2:]) < 10  # the second was asked for before the first was looked at
+    assert sum(sizes) == 40

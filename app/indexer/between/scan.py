@@ -99,7 +99,7 @@ class LogScan:
             raise
         await self._queue(window, found, lock)
         seconds = time.perf_counter() - started
-        self._pace(window, max(seconds, given.seconds))
+        self._pace(window, max(seconds, given.seconds), len(given.logs))
         self._found += sum(map(len, found.values()))
         self._note(window, pending, max(seconds, given.seconds))
         return True
@@ -157,13 +157,20 @@ class LogScan:
         for scan in scans:
             self._queued.note(scan, due[scan])
 
-    def _pace(self, window: Window, seconds: float) -> None:
-        """Grow or shrink the next range towards the time a search may take. Only failures make it shorter than the
-        first: on a busy machine short ranges cost more than they spare."""
-        if seconds > self._options.scan_seconds:
+    def _pace(self, window: Window, seconds: float, logs: int) -> None:
+        """Grow or shrink the next range towards the time a search may take and the logs it may hold.
+
+        Only too many logs and failures make it shorter than the first: on a busy machine short ranges cost more than
+        they spare.
+        """
+        most = self._options.scan_most_logs
+        if logs > most:
+            self._size = max(1, window.blocks * most // logs)
+        elif seconds > self._options.scan_seconds:
             self._size = max(min(self._size, self._options.scan_first_blocks), self._size // 2)
         elif seconds < self._options.scan_seconds / 2 and window.blocks >= self._size:
-            times = min(_STEEPEST, int(self._options.scan_seconds / max(seconds, 1e-6)))
+            room = most // max(logs, 1)
+            times = max(1, min(_STEEPEST, room, int(self._options.scan_seconds / max(seconds, 1e-6))))
             self._size = min(self._options.scan_most_blocks, self._size * times)
 
     def _note(self, window: Window, pending: Sequence[ScanRange], seconds: float) -> None:
