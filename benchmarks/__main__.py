@@ -24,12 +24,12 @@ BENCHMARKS = {
     "chain_reads": "bars 2, 3, 4: bulk account reads",
     "storage_growth": "growth of the store a day, and what audits cost",
     "block_loop": "bar 1: every account of a market at a new block",
-    "alert_latency": "bar 16: block mined to the webhook's receipt, 10,000 wallets watched",
+    "alert_latency": "bar 17: block mined to the webhook's receipt, 10,000 wallets watched",
     "block_loop_all": "bar 1a: the same with every protocol on one chain",
 }
 """Module by name, the quick ones first, and what it measures."""
 LONG = {
-    "history": "bar 16h: a wallet at an old block among ten million rows of history, several minutes",
+    "history": "bar 16: a wallet at an old block among ten million rows of history, several minutes",
     "peers": "bars 8, 9, 10: history and blocks beside Ponder and Subsquid, a quarter of an hour",
 }
 """Run only when named: they take longer than all others together."""

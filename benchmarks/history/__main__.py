@@ -1,4 +1,4 @@
-"""Bar 16h: the state of a wallet at an old block in a store with ten million rows of history, and the other questions
+"""Bar 16: the state of a wallet at an old block in a store with ten million rows of history, and the other questions
 about the past. Filling takes some minutes; the disk has to have 4 GB of room.
 
 `python -m benchmarks.history [--scale 0.1]`: with a scale the store is smaller, for trying it out; the figures then
@@ -66,9 +66,9 @@ async def states(database: Database, url: str, people: Population) -> list[Figur
     detail = f"ours {_spread(mine)}; DISTINCT ON {_spread(other)}"
     worst = [_percentile(each, 0.99) for each in theirs], [_percentile(each, 0.99) for each in ours]
     return [
-        Figure("16h", "ms, a wallet at an old block, p50", _percentile(mine, 0.5) * 1e3, 1, False, detail),
-        Figure("16hp", "... p99", _percentile(mine, 0.99) * 1e3, 10, False),
-        Figure("16hd", "... DISTINCT ON over the same index, p99 over p99", median_ratio(*worst), 1),
+        Figure("16", "ms, a wallet at an old block, p50", _percentile(mine, 0.5) * 1e3, 1, False, detail),
+        Figure("16p", "... p99", _percentile(mine, 0.99) * 1e3, 10, False),
+        Figure("16d", "... DISTINCT ON over the same index, p99 over p99", median_ratio(*worst), 1),
     ]
 
 
