@@ -104,7 +104,9 @@ async def socket_heads(ws_url: str, chain_id: ChainId) -> AsyncGenerator[Header,
         async with asyncio.timeout(2 * _CONNECT_SECONDS):
             await provider.connect()
             await web3.eth.subscribe("newHeads")
+        _end_if_cancelled()
         async for message in web3.socket.process_subscriptions():
+            _end_if_cancelled()
             yield _header(message["result"], chain_id)
     except Malformed:
         raise
@@ -115,6 +117,14 @@ async def socket_heads(ws_url: str, chain_id: ChainId) -> AsyncGenerator[Header,
             await provider.disconnect()
     # outside the except block: web3's exceptions carry the whole URL, and a context would keep them
     raise Transport(f"the socket to {label} ended ({trouble})")
+
+
+def _end_if_cancelled() -> None:
+    """Raise the cancellation of this task if it was lost on the way: web3 waits by `wait_for`, which may swallow one
+    that comes together with what it waits for (until Python 3.12). Whoever cancelled would wait for ever."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _header(announced: object, chain_id: ChainId) -> Header:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from aiohttp import web
 
+from app.chain import sockets
 from app.chain.faults import Malformed, Transport
 from app.chain.sockets import socket_heads
 
@@ -17,8 +19,8 @@ REFUSED = '{"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"notificatio
 
 
 @asynccontextmanager
-async def node_that_says(says: Sequence[str]) -> AsyncIterator[str]:
-    """A socket that answers whatever it is asked with these messages, and closes."""
+async def node_that_says(says: Sequence[str], *, closes: bool = True) -> AsyncIterator[str]:
+    """A socket that answers whatever it is asked with these messages, and closes or waits for more."""
 
     async def answer(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
@@ -26,6 +28,8 @@ async def node_that_says(says: Sequence[str]) -> AsyncIterator[str]:
         await socket.receive()
         for text in says:
             await socket.send_str(text)
+        if not closes:
+            await socket.receive()
         await socket.close()
         return socket
 
@@ -47,3 +51,25 @@ async def test_whatever_a_node_says_the_stream_ends_with_a_fault_of_ours(says: l
         with pytest.raises((Transport, Malformed)) as caught:
             _ = [head async for head in socket_heads(url, 1)]
     assert MARKER not in repr(caught.value)
+
+
+async def test_a_cancellation_that_connecting_swallows_ends_the_stream_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connecting = asyncio.Event()
+    connect = sockets._QuietWebSocket.connect
+
+    async def swallowing(provider: sockets._QuietWebSocket) -> None:
+        await connect(provider)
+        connecting.set()
+        with suppress(asyncio.CancelledError):  # as wait_for does when both come at once
+            await asyncio.sleep(60)
+
+    monkeypatch.setattr(sockets._QuietWebSocket, "connect", swallowing)
+    async with node_that_says([SUBSCRIBED], closes=False) as url:
+        listening = asyncio.ensure_future(anext(socket_heads(url, 1)))
+        await connecting.wait()
+        listening.cancel()
+        done, _ = await asyncio.wait([listening], timeout=20)
+        assert done
+        assert listening.cancelled()
