@@ -27,8 +27,8 @@ from app.api.app import create_app
 from app.domain.account import AccountKey, AccountSnapshot
 from app.domain.batch import BlockBatch
 from app.domain.chain import Address, BlockRef, Hash32
-from app.store.blocks import commit_batch
 from app.store.chains import ChainStatus, observe
+from app.store.commit import commit_batch
 from app.store.deployments import register_deployments
 from app.store.postgres.embedded import EmbeddedPostgres
 from app.store.postgres.engine import Database

@@ -14,7 +14,7 @@ from app.domain.account import AccountKey, AccountSnapshot, LendingPosition
 from app.domain.batch import BlockBatch
 from app.domain.chain import Address, BlockRef, Hash32
 from app.domain.market import Deployment, Market
-from app.store.blocks import commit_batch
+from app.store.commit import commit_batch
 from app.store.deployments import register_deployments
 from app.store.postgres import migrate
 from app.store.postgres.embedded import EmbeddedPostgres

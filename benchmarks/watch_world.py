@@ -11,7 +11,8 @@ from app.domain.account import AccountKey, AccountSnapshot, LendingPosition
 from app.domain.batch import BlockBatch
 from app.domain.chain import Address, BlockRef, Hash32
 from app.protocols.aave_v3.raw import Price
-from app.store.blocks import StoredBlock, commit_batch
+from app.store.blocks import StoredBlock
+from app.store.commit import commit_batch
 from app.store.deployments import register_deployments
 from app.store.postgres.engine import Database
 from tests.protocols.aave_v3.builders import DEPLOYMENT, NOW, Listed, make_raw, make_state

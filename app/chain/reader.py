@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Final, Literal, TypeAlias, TypeVar
 
@@ -182,13 +182,18 @@ class ChainReader:
         """Drive one plan to its value, every round at `block`. See `read_all`."""
         return (await self.read_all([plan], block))[0]
 
-    async def read_all(self, plans: Sequence[ReadPlan[T]], block: BlockRef) -> list[T]:
+    async def read_all(
+        self, plans: Sequence[ReadPlan[T]], block: BlockRef, meanwhile: Awaitable[object] | None = None
+    ) -> list[T]:
         """Drive all plans in lock-step, one multicall a round for all of them; their values in order.
+
+        Args:
+            meanwhile: What must have ended before the plans are sent the results of their first round.
 
         Raises:
             BlockGone: the block left the node's chain meanwhile; nothing read may be used.
             NotThereYet, Pruned, OutOfGas or another class of `app.chain.faults`: nothing is known.
-            Whatever a plan itself raises. All other plans are closed then.
+            Whatever a plan itself, or `meanwhile`, raises. All other plans are closed then.
         """
         values: dict[int, T] = {}
         asked = Asked()
@@ -205,7 +210,14 @@ class ChainReader:
                     asked.calls += wanted
             while asked.places:
                 round_ = Round(plans, asked, values)
-                used_number |= await self.call_all(asked.calls, block, round_.feed)
+                if meanwhile is None:
+                    used_number |= await self.call_all(asked.calls, block, round_.feed)
+                else:
+                    results: list[CallResult] = []
+                    used_number |= await self.call_all(asked.calls, block, results.extend)
+                    await meanwhile
+                    round_.feed(results)
+                    meanwhile = None
                 asked = round_.next
             if used_number:
                 await self.recheck(block)

@@ -238,7 +238,8 @@ class Indexer:
     async def _index(self, target: Header, head: Header, lock: AdvisoryLock, *, jump: bool = False) -> None:
         """Read one block, on the way to `head` or that itself, and store it."""
         started = time.perf_counter()
-        harvest = await index_block(self._sources, target, self._stored.cursor, self._stored.followed, jump=jump)
+        stored = self._stored
+        harvest = await index_block(self._sources, target, stored.cursor, stored.followed, stored.names, jump=jump)
         with self._metrics.phase("commit"):
             troubles = await self._stored.commit(harvest, lock)
         if harvest.scans:

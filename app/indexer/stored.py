@@ -16,10 +16,12 @@ from app.indexer.block.unlogged import NOBODY, is_watched
 from app.indexer.rhythm import passed_multiple
 from app.protocols.base import Adapter
 from app.store.accounts import load_accounts
-from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above, load_head, load_recent
+from app.store.blocks import StoredBlock, drop_blocks_above, load_head, load_recent
+from app.store.commit import commit_batch
 from app.store.deployments import DeploymentTrouble, load_deployments, load_troubles_at, note_trouble
-from app.store.footing import CursorMoved, Footing
+from app.store.footing import CursorMoved, Footing, FootingLost
 from app.store.markets import load_markets, load_records
+from app.store.names import Names, load_names
 from app.store.postgres.engine import Database, ReadSession, WriteSession
 from app.store.postgres.locks import AdvisoryLock
 from app.store.scans import plan_scan, queue_due
@@ -54,6 +56,8 @@ class StoredChain:
         """The newest stored block; None before the first."""
         self.followed: tuple[Followed, ...] = ()
         """The deployments, with their states at the cursor."""
+        self.names = Names()
+        """What they and their markets are called in the store."""
         self._left: frozenset[str] = frozenset()
         """Deployments of the chain that are in the store and not followed."""
         self._noted: Mapping[str, DeploymentTrouble] = {}
@@ -79,6 +83,7 @@ class StoredChain:
             noted = await load_troubles_at(session, limits)
             known = await load_deployments(session, self._spec.chain_id)
             followed = await self._load_followed(session, cursor, noted, again=again)
+            self.names = await load_names(session, [one.id for one in self._deployments])
         self._left = frozenset(one.id for one in known) - {one.id for one in self._deployments}
         self.cursor, self.followed, self._noted = cursor, followed, noted
         if again or self._restored_at < 0:
@@ -101,11 +106,23 @@ class StoredChain:
         Raises:
             Retryable: nothing may be assumed about what was stored: restore.
         """
-        footing = Footing(lock, self.cursor.id if self.cursor is not None else None, harvest.known)
+        footing = Footing(self.cursor, self.names, harvest.known, lock)
         first_block = harvest.batch.block.number if self.cursor is None else self.cursor.ref.number + 1
         troubles = troubles_after(harvest.followed, self._left, self._noted, first_block)
+        try:
+            cursor = await self._commit(harvest, footing, troubles)
+        except FootingLost as lost:
+            raise await footing.why_lost(self._database) from lost
+        noted = {**self._noted, **troubles}
+        self.cursor, self.followed = cursor, harvest.followed
+        self._noted = {name: trouble for name, trouble in noted.items() if trouble is not None}
+        return troubles
+
+    async def _commit(
+        self, harvest: Harvest, footing: Footing, troubles: Mapping[str, DeploymentTrouble | None]
+    ) -> StoredBlock:
+        retry = self._retry_unreadable_blocks
         async with self._database.write() as session:
-            retry = self._retry_unreadable_blocks
             cursor = await commit_batch(session, harvest.batch, retry_unreadable_after=retry, footing=footing)
             # the commit has made unreadable accounts due again; what logs said of them must not get lost meanwhile
             await queue_due(session, harvest.unreadable, cursor.ref.number + retry)
@@ -114,10 +131,7 @@ class StoredChain:
                 await plan_scan(session, scan)
             for name, trouble in troubles.items():
                 await note_trouble(session, name, cursor.id, trouble)
-        noted = {**self._noted, **troubles}
-        self.cursor, self.followed = cursor, harvest.followed
-        self._noted = {name: trouble for name, trouble in noted.items() if trouble is not None}
-        return troubles
+        return cursor
 
     async def drop_above(self, ancestor: BlockRef | None, lock: AdvisoryLock) -> int:
         """Forget every block above `ancestor` (all of them if None) and stand on it; how many were forgotten."""

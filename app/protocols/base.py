@@ -10,7 +10,7 @@ Three values, each made from the one before:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
@@ -179,10 +179,15 @@ class DeploymentState(ABC):
         """
 
     @abstractmethod
-    def read_account(self, key: AccountKey, block_number: int, markets: frozenset[str]) -> ReadPlan[AccountState]:
-        """The account's raw state. `markets`: those it is known to have held or touched, read besides the ones
-        its own flags name; a code this state does not list (a fork may have dropped it) is passed over. Any needed
-        read that reverts or is malformed gives Unreadable."""
+    def read_account(self, key: AccountKey, block_number: int, markets: Set[str]) -> ReadPlan[AccountState]:
+        """The account's raw state.
+
+        `markets`: those it is known to have held or touched, read besides the ones its own flags name; a code this
+        state does not list (a fork may have dropped it) is passed over. They are looked up while the plan's first
+        calls are on their way, so what is in it may be looked at only after these are answered.
+
+        Any needed read that reverts or is malformed gives Unreadable.
+        """
 
     continues_accounts: ClassVar[bool] = False
     """Whether `continued` does anything: only then are stored states looked up for it."""

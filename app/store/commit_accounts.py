@@ -1,7 +1,7 @@
 """The account side of a block's commit: states and positions, written only where they differ.
 
-The newest stored states come with the block's other questions in one round trip, the comparison is plain Python, and
-what differs goes straight into the tables: no staging tables, and few round trips, which is what a small block costs.
+The newest stored states are known before, the comparison is plain Python, and what differs goes straight into the
+tables: no staging tables, and few round trips, which is what a small block costs.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import BigInteger, Integer, Text, any_, bindparam, func, literal, literal_column, select, update
+from sqlalchemy import BigInteger, Integer, Text, any_, bindparam, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app.domain.account import AccountKey, AccountSnapshot, AccountState
+from app.domain.account import AccountSnapshot, AccountState
 from app.errors import Fatal
-from app.store.postgres.bulk import BulkTable, Column, insert_rows
-from app.store.postgres.engine import Asked, Query, Row, WriteSession
+from app.store.footing import Footing
+from app.store.postgres.bulk import THIS_BLOCK, BulkTable, Column, insert_rows
+from app.store.postgres.engine import Asked, Query, WriteSession
 from app.store.postgres.types import integer_array, numeric_array
-from app.store.states import KeyTuple, PerpRow, StoredState, newest_states
+from app.store.states import PerpRow, StoredState, key_tuple
 from app.store.tables.chain import account_due, account_states, accounts, positions
 
-_BLOCK = bindparam("block_id", type_=BigInteger)
 _ACCOUNT_IDS = bindparam("account_ids", type_=ARRAY(Integer))
 
 _ACCOUNTS = BulkTable(accounts, "first_block_id")
@@ -29,17 +29,10 @@ _STATES = BulkTable(account_states)
 _LENDING = BulkTable(positions, left_out=("size_raw", "entry_notional_raw", "perp_params"))
 _PERPS = BulkTable(positions, left_out=("supplied_raw", "borrowed_raw", "is_collateral"))
 
-# In a subquery the sequence is looked up once: done for each row that costs six times what the row does.
-_sequence = select(literal_column("pg_get_serial_sequence('accounts', 'id')::regclass")).scalar_subquery()
-_NEW_IDS = Query(
-    select(func.nextval(_sequence, type_=BigInteger)).select_from(
-        func.generate_series(literal_column("1", Integer), bindparam("count", type_=Integer))
-    )
-)
 _MARK_READ = Query(
     update(account_due)
     .where(account_due.c.account_id == any_(_ACCOUNT_IDS), account_due.c.read_at_block_id.is_(None))
-    .values(read_at_block_id=_BLOCK)
+    .values(read_at_block_id=THIS_BLOCK)
 )
 _unread = (
     select(accounts.c.id, accounts.c.deployment_id, bindparam("due_from", type_=BigInteger), literal([], ARRAY(Text)))
@@ -102,52 +95,52 @@ class _Changes:
 
 async def commit_accounts(
     session: WriteSession,
-    block_id: int,
-    deployment_ids: Mapping[str, int],
-    market_ids: Mapping[tuple[str, str], int],
+    block_id: int | None,
+    footing: Footing,
     given: Sequence[AccountState],
-    newest_rows: Sequence[Row],
     *,
     retry_from: int,
 ) -> list[Asked]:
     """Store what differs in accounts just read, and note in the queue which of them were read.
 
     Args:
-        market_ids: surrogate ids by (deployment's slug, market code).
-        newest_rows: what `ask_newest` gave for these accounts.
+        block_id: as `insert_rows` takes it.
+        footing: knows the newest stored state of each of these accounts.
         retry_from: the block from which on unreadable accounts are due again.
 
     Returns:
         Statements that still have to be sent, together with others.
     """
-    newest = newest_states(newest_rows)
-    keys = [_tuple(state.key) for state in given]
-    unseen = [key for key in keys if key not in newest]
-    new_ids = [row[0] for row in await session.rows(_NEW_IDS, count=len(unseen))] if unseen else []
-    newest |= {key: StoredState(account_id, None, None, {}) for key, account_id in zip(unseen, new_ids, strict=True)}
+    names, states = footing.names, footing.known.states
+    newest = [states[key_tuple(state.key)] for state in given]
+    new = [(state.key, stored.account_id) for state, stored in zip(given, newest, strict=True) if stored.is_new]
     changes = _Changes()
 
     def rows() -> Iterator[tuple[BulkTable, Sequence[Column]]]:
         """The accounts first: what they hold is worked out while the server takes them in."""
-        slugs, wallets, units = zip(*unseen, strict=True) if unseen else ((), (), ())
-        yield _ACCOUNTS, (new_ids, [deployment_ids[slug] for slug in slugs], wallets, units)
-        for key, state in zip(keys, given, strict=True):
-            _note(changes, state, newest[key], market_ids)
+        yield (
+            _ACCOUNTS,
+            (
+                [account_id for _, account_id in new],
+                [names.deployment_ids[key.deployment_id] for key, _ in new],
+                [key.wallet for key, _ in new],
+                [key.unit for key, _ in new],
+            ),
+        )
+        for state, stored in zip(given, newest, strict=True):
+            _note(changes, state, stored, names.market_ids)
         yield _STATES, changes.states
         yield _LENDING, changes.lending
         yield _PERPS, changes.perps
 
     statements = await insert_rows(session, block_id, rows())
     # Accounts that nobody knew cannot be waiting to be read.
-    if read := set(changes.read).difference(new_ids) if new_ids else changes.read:
-        statements.append((_MARK_READ, {"account_ids": integer_array(sorted(read)), "block_id": block_id}))
+    new_ids = {account_id for _, account_id in new}
+    if read := [account_id for account_id in changes.read if account_id not in new_ids]:
+        statements.append((_MARK_READ, {"account_ids": integer_array(sorted(read))}))
     if changes.unread:
         statements.append((_QUEUE_AGAIN, {"account_ids": integer_array(changes.unread), "due_from": retry_from}))
     return statements
-
-
-def _tuple(key: AccountKey) -> KeyTuple:
-    return key.deployment_id, key.wallet, key.unit
 
 
 def _note(

@@ -27,10 +27,9 @@ from sqlalchemy.sql.selectable import LateralFromClause
 from app.domain.chain import Address, ChainId
 from app.domain.market import Deployment
 from app.errors import Refused
-from app.store.postgres.engine import Asked, Query, ReadSession, WriteSession
-from app.store.postgres.types import text_array
+from app.store.postgres.engine import Query, ReadSession, WriteSession
 from app.store.states import NO_LIMIT
-from app.store.tables.chain import deployment_troubles, deployments, markets
+from app.store.tables.chain import deployment_troubles, deployments
 
 _FIELDS = ("slug", "chain_id", "protocol", "name", "address", "start_block", "contracts")
 _KEPT = ("slug", "chain_id", "protocol")
@@ -49,11 +48,6 @@ _ALL = Query(
     select(*(deployments.c[name] for name in _FIELDS))
     .where(or_(_CHAIN.is_(None), deployments.c.chain_id == _CHAIN))
     .order_by(deployments.c.slug)
-)
-_KNOWN = Query(
-    select(deployments.c.slug, deployments.c.id, deployments.c.chain_id, markets.c.code, markets.c.id)
-    .select_from(deployments.outerjoin(markets, markets.c.deployment_id == deployments.c.id))
-    .where(deployments.c.slug == any_(bindparam("slugs", type_=ARRAY(Text))))
 )
 _RESOLVE = Query(
     select(deployments.c.slug, deployments.c.id, deployments.c.chain_id).where(
@@ -155,12 +149,6 @@ async def load_deployments(session: ReadSession, chain_id: ChainId | None = None
         )
         for slug, chain, protocol, name, address, start_block, contracts in await session.rows(_ALL, chain_id=chain_id)
     ]
-
-
-def ask_known(slugs: Sequence[str]) -> Asked:
-    """The query for (slug, surrogate id, chain, market code, market's surrogate id) of these deployments; one without
-    markets gives one row with NULL for them."""
-    return _KNOWN, {"slugs": text_array(slugs)}
 
 
 async def resolve_deployments(session: ReadSession, slugs: Collection[str]) -> dict[str, tuple[int, ChainId]]:

@@ -7,7 +7,7 @@ An account's state at a block is its newest `account_states` row at or below it,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
@@ -39,7 +39,7 @@ from app.domain.account import (
 from app.domain.chain import Address
 from app.store.postgres.engine import Asked, Query, Row
 from app.store.postgres.types import bytes_array, text_array
-from app.store.tables.chain import account_states, accounts, blocks, deployments, markets, positions
+from app.store.tables.chain import account_due, account_states, accounts, blocks, deployments, markets, positions
 
 NO_LIMIT = 2**63 - 1
 """A block id above all: the newest state."""
@@ -196,13 +196,14 @@ def _market_of(position: Position) -> str:
 
 
 _newest = with_states(
-    given_keys(),
+    given_keys().outerjoin(account_due, account_due.c.account_id == accounts.c.id),
     accounts.c.id,
     literal_column(str(NO_LIMIT), BigInteger),
     deployments.c.slug,
     accounts.c.wallet,
     accounts.c.unit,
     accounts.c.id,
+    account_due.c.markets.label("due"),
 )
 _UNUSED = (markets.c.code.name, "changed")
 _NEWEST_OF_KEYS = Query(
@@ -225,11 +226,20 @@ class StoredState:
     """The newest stored state of one account, by surrogate ids: what a commit compares with."""
 
     account_id: int
-    params: tuple[int, ...] | None
+    params: tuple[int, ...] | None = None
     """None: nothing was ever read."""
-    unreadable: str | None
-    held: dict[int, LendingRow | PerpRow]
+    unreadable: str | None = None
+    held: dict[int, LendingRow | PerpRow] = field(default_factory=dict)
     """Open positions by market id."""
+    due_markets: tuple[str, ...] = ()
+    """Codes of the markets that logs have named since, whether it was read after them or not."""
+    is_new: bool = False
+    """It has no row yet: the id is taken for its first."""
+
+
+def key_tuple(key: AccountKey) -> KeyTuple:
+    """An account key as rows have it."""
+    return key.deployment_id, key.wallet, key.unit
 
 
 def ask_newest(keys: Sequence[AccountKey]) -> Asked:
@@ -240,11 +250,14 @@ def ask_newest(keys: Sequence[AccountKey]) -> Asked:
 def newest_states(rows: Sequence[Row]) -> dict[KeyTuple, StoredState]:
     """The newest state of every account that has a row."""
     found: dict[KeyTuple, StoredState] = {}
-    for slug, wallet, unit, account, block, params, unreadable, market, supplied, borrowed, flag, size, *perp in rows:
+    for slug, wallet, unit, *rest in rows:
+        account, due, block, params, unreadable, market, supplied, borrowed, flag, size, *perp = rest
         key = (slug, wallet, unit)
         stored = found.get(key)
         if stored is None:
-            stored = StoredState(account, None if block is None else tuple(params), unreadable, {})
+            stored = StoredState(account, None if block is None else tuple(params), unreadable)
+            if due:
+                stored.due_markets = tuple(due)
             found[key] = stored
         if market is not None:
             stored.held[market] = (supplied, borrowed, flag) if size is None else (size, perp[0], tuple(perp[1]))

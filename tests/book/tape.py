@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from app.domain.account import AccountKey, AccountState, Unreadable
 from app.domain.batch import BlockBatch
 from app.domain.market import MarketRecord
-from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above
+from app.store.blocks import StoredBlock, drop_blocks_above
+from app.store.commit import commit_batch
 from app.store.deployments import DeploymentTrouble, note_trouble, register_deployments
 from app.store.postgres.engine import Database
 from tests.fakes.pond import DOLLAR, ETHER, USD8, pond_account, pond_deployment, pond_markets, pond_records

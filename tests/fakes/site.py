@@ -16,8 +16,9 @@ from app.domain.batch import BlockBatch, DueAccount
 from app.domain.chain import Address, BlockRef, Hash32
 from app.domain.market import Deployment, MarketRecord
 from app.protocols.base import Adapter
-from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above
+from app.store.blocks import StoredBlock, drop_blocks_above
 from app.store.chains import ChainStatus, observe
+from app.store.commit import commit_batch
 from app.store.deployments import DeploymentTrouble, note_trouble, register_deployments
 from app.store.postgres.engine import Database
 from app.store.scans import queue_due

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -251,7 +251,9 @@ class ModelReader:
         """One plan at one block."""
         return (await self.read_all([plan], block))[0]
 
-    async def read_all(self, plans: Sequence[ReadPlan[Any]], block: BlockRef) -> list[Any]:
+    async def read_all(
+        self, plans: Sequence[ReadPlan[Any]], block: BlockRef, meanwhile: Awaitable[object] | None = None
+    ) -> list[Any]:
         """Plans in lock-step, one fault point a round."""
         results: list[Any] = [None] * len(plans)
         answers: dict[int, list[CallResult] | None] = dict.fromkeys(range(len(plans)))
@@ -268,6 +270,8 @@ class ModelReader:
                 else:
                     nxt[place] = [state.answer(call, block.timestamp) for call in calls]
             answers = nxt
+            if meanwhile is not None:
+                await meanwhile
         return results
 
     def _pinned(self, ref: BlockRef) -> ModelBlock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -53,7 +53,9 @@ class PacedReader(ModelReader):
             raise Transport("the logs were lost")
         return await super().fetch_block_logs(header, log_filter)
 
-    async def read_all(self, plans: Sequence[ReadPlan[Any]], block: BlockRef) -> list[Any]:
+    async def read_all(
+        self, plans: Sequence[ReadPlan[Any]], block: BlockRef, meanwhile: Awaitable[object] | None = None
+    ) -> list[Any]:
         is_ahead = self._are_logs_waited_for
         if is_ahead and self.spoils:
             self.spoilt += 1
@@ -62,7 +64,7 @@ class PacedReader(ModelReader):
                 await asyncio.Event().wait()
             raise Transport("the node hung up")
         try:
-            return await super().read_all(plans, block)
+            return await super().read_all(plans, block, meanwhile)
         finally:
             self._is_read = is_ahead
 

@@ -196,13 +196,13 @@ async def test_an_audit_makes_way_for_a_block_but_not_for_ever(
     read_all = ModelReader.read_all
     asked_at: list[int] = []
 
-    async def slow(self: ModelReader, plans: Any, block: Any) -> Any:
+    async def slow(self: ModelReader, plans: Any, block: Any, meanwhile: Any = None) -> Any:
         if indexer.cursor is not None and block == indexer.cursor:  # it is stored: this is the audit
             asked_at.append(block.number)
             chain.mine(change=nothing)
             for _ in range(100):  # as long as the next head takes, and much longer
                 await asyncio.sleep(0.001)
-        return await read_all(self, plans, block)
+        return await read_all(self, plans, block, meanwhile)
 
     monkeypatch.setattr(ModelReader, "read_all", slow)
     chain.mine(change=nothing)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from app.domain.account import AccountSnapshot, Unreadable
-from app.domain.chain import EMPTY_FILTER, Hash32, Log
+from app.domain.chain import EMPTY_FILTER, CallResult, ContractCall, Hash32, Log
 from app.domain.legs import CONSTANT
 from app.domain.risk import Direction, Health, RiskStatus
 from app.domain.units import WAD
@@ -110,6 +110,20 @@ def test_accounts_are_read_as_they_are(adapter: Adapter) -> None:
         assert len(read.params) == len(adapter.account_fields)
         assert list(read.positions) == sorted(read.positions, key=lambda position: position.market)
         assert not any(position.is_empty for position in read.positions)
+
+
+@every_adapter
+def test_known_markets_may_come_as_late_as_the_first_answers(adapter: Adapter) -> None:
+    case, state = case_of(adapter), state_of(adapter)
+    everything = {market.code for market in state.markets()}
+    for account in case.accounts:
+        late: set[str] = set()
+
+        def answering(call: ContractCall, late: set[str] = late) -> CallResult:
+            late |= everything
+            return case.contracts(call)
+
+        assert drive(state.read_account(account.key, account.block_number, late), answering) == account
 
 
 @every_adapter

@@ -16,7 +16,8 @@ from app.indexer.block.harvest import Harvest
 from app.indexer.loop import Indexer
 from app.indexer.rhythm import next_multiple
 from app.indexer.stored import StoredChain
-from app.store.blocks import commit_batch, drop_blocks_above
+from app.store.blocks import drop_blocks_above
+from app.store.commit import commit_batch
 from app.store.postgres.locks import AdvisoryLock
 
 

@@ -15,7 +15,8 @@ import psycopg
 from app.domain.batch import BlockBatch
 from app.domain.watch import Severity
 from app.errors import Retryable
-from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above
+from app.store.blocks import StoredBlock, drop_blocks_above
+from app.store.commit import commit_batch
 from app.store.watch.channels import NewChannel, NewRoute, store_channel, store_route
 from app.store.watch.episode_steps import Standing
 from app.store.watch.episodes import load_episodes, load_events

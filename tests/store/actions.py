@@ -5,7 +5,8 @@ from __future__ import annotations
 from app.domain.account import AccountState
 from app.domain.batch import BlockBatch
 from app.store.accounts import load_account
-from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above, load_head
+from app.store.blocks import StoredBlock, drop_blocks_above, load_head
+from app.store.commit import commit_batch
 from app.store.deployments import register_deployments
 from app.store.postgres.engine import Database
 from app.store.states import NotYetRead

@@ -11,7 +11,8 @@ from sqlalchemy import func, select
 from app.domain.units import UINT256_MAX
 from app.errors import Fatal
 from app.store.accounts import load_accounts
-from app.store.blocks import BLOCKS_CHANNEL, BatchRefused, commit_batch, load_block, load_recent, load_spaced
+from app.store.blocks import BLOCKS_CHANNEL, load_block, load_recent, load_spaced
+from app.store.commit import BatchRefused, commit_batch
 from app.store.deployments import register_deployments
 from app.store.markets import load_markets, load_records, load_records_at
 from app.store.postgres.bulk import FEW

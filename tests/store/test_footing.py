@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
 from app.domain.batch import BlockBatch
-from app.store.blocks import StoredBlock, commit_batch
-from app.store.footing import CursorMoved, Footing, load_known
+from app.store.blocks import StoredBlock
+from app.store.commit import commit_batch
+from app.store.footing import _HELD, CursorMoved, Footing, FootingLost, Known, _lock_parameters
+from app.store.names import load_names
 from app.store.postgres.engine import Database
-from app.store.postgres.locks import LockLost
+from app.store.postgres.locks import AdvisoryLock, LockLost
 from tests.store.actions import begin, commit, drop_above, head_of
 from tests.store.builders import CHAIN, SLUG, batch, key, market, position, snapshot, unreadable
 from tests.store.dump import dump, empty
@@ -32,9 +35,21 @@ async def _begin_with_accounts(database: Database) -> StoredBlock:
     return await commit(database, batch(2, accounts=held))
 
 
-async def _commit(database: Database, what: BlockBatch, footing: Footing) -> StoredBlock:
+async def _commit(
+    database: Database, what: BlockBatch, lock: AdvisoryLock, cursor: StoredBlock | None, *looked_up: str
+) -> StoredBlock:
+    known = Known()
+    async with database.read() as session:
+        names = await load_names(session, [SLUG])
+        await known.look_up(session, [key(wallet) for wallet in looked_up])
     async with database.write() as session:
-        return await commit_batch(session, what, footing=footing)
+        await known.reserve_ids(session)
+    footing = Footing(cursor, names, known, lock)
+    try:
+        async with database.write() as session:
+            return await commit_batch(session, what, footing=footing)
+    except FootingLost:
+        raise await footing.why_lost(database) from None
 
 
 @pytest.mark.parametrize("looked_up", [(), ("ann",), ("ann", "bob", "cat", "dan", "eve")])
@@ -47,24 +62,23 @@ async def test_what_was_looked_up_before_changes_nothing_that_is_stored(
     asked = dump(database_url)
     empty(database_url)
     cursor = await _begin_with_accounts(database)
-    known = await load_known(database, {SLUG} if looked_up else (), [key(wallet) for wallet in looked_up])
     async with database.lock(CHAIN, "indexer") as lock:
-        await _commit(database, next_batch, Footing(lock, cursor.id, known))
+        await _commit(database, next_batch, lock, cursor, *looked_up)
     assert dump(database_url) == asked
 
 
 async def test_nothing_is_committed_after_a_block_that_is_not_the_newest_any_more(database: Database) -> None:
     before = await begin(database, "eth")
     async with database.lock(CHAIN, "indexer") as lock:
-        for footing in (Footing(lock, None), Footing(lock, before.id + 1)):
+        for cursor in (None, replace(before, id=before.id + 1)):
             with pytest.raises(CursorMoved):
-                await _commit(database, batch(2), footing)
+                await _commit(database, batch(2), lock, cursor)
         assert await drop_above(database, 0) == 1
         again = await commit(database, batch(1, markets=(market("eth"),)))
         with pytest.raises(CursorMoved):  # the same block, but everything looked up at it before is gone
-            await _commit(database, batch(2), Footing(lock, before.id))
+            await _commit(database, batch(2), lock, before)
         assert await head_of(database) == again
-        await _commit(database, batch(2), Footing(lock, again.id))
+        await _commit(database, batch(2), lock, again)
 
 
 @pytest.mark.parametrize("taken", [False, True])
@@ -75,18 +89,17 @@ async def test_nothing_is_committed_without_the_lock(database: Database, databas
         if taken:
             async with database.lock(CHAIN, "indexer"):
                 with pytest.raises(LockLost):
-                    await _commit(database, batch(2), Footing(lock, before.id))
+                    await _commit(database, batch(2), lock, before)
         else:
             with pytest.raises(LockLost):
-                await _commit(database, batch(2), Footing(lock, before.id))
+                await _commit(database, batch(2), lock, before)
     assert await head_of(database) == before
 
 
 @pytest.mark.parametrize("chain_id", [1, 2, 3, 31337])
 async def test_locks_are_found_whatever_the_sign_of_their_number(database: Database, chain_id: int) -> None:
     async with database.lock(chain_id, "indexer") as lock, database.write() as session:
-        query, parameters = Footing(lock, None).ask_held()
-        assert await session.rows(query, **parameters) == [(1,)]
+        assert await session.rows(_HELD, **_lock_parameters(lock)) == [(1,)]
 
 
 def _end_holder(url: str, pid: int) -> None:

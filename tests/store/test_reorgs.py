@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from app.domain.account import AccountState, Unreadable
 from app.domain.batch import BlockBatch, DueAccount, ScanRange
 from app.store.accounts import load_accounts, load_wallet
-from app.store.blocks import commit_batch, drop_blocks_above, load_recent
+from app.store.blocks import drop_blocks_above, load_recent
+from app.store.commit import commit_batch
 from app.store.deployments import register_deployments
 from app.store.markets import load_records
 from app.store.postgres.engine import Database

@@ -11,7 +11,8 @@ from app.book import Keeper, Reading
 from app.domain.account import AccountKey
 from app.domain.batch import BlockBatch
 from app.domain.watch import Measured, Member, Metric, Rule, Severity, Subject
-from app.store.blocks import StoredBlock, commit_batch, drop_blocks_above
+from app.store.blocks import StoredBlock, drop_blocks_above
+from app.store.commit import commit_batch
 from app.store.postgres.engine import Database
 from app.store.watch.channels import NewChannel, NewRoute, store_channel, store_route
 from app.store.watch.episodes import Episode, StoredEvent, load_episodes, load_events

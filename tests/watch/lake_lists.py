@@ -14,8 +14,9 @@ from app.domain.account import AccountKey
 from app.domain.batch import BlockBatch
 from app.domain.units import WAD
 from app.domain.watch import Member, Metric, Rule, Severity
-from app.store.blocks import StoredBlock, commit_batch
+from app.store.blocks import StoredBlock
 from app.store.chains import ChainStatus, observe
+from app.store.commit import commit_batch
 from app.store.deployments import register_deployments
 from app.store.postgres.engine import Database
 from app.store.watch.channels import NewChannel, NewRoute, store_channel, store_route

@@ -1,4 +1,4 @@
-"""What a block's reading asks the store about accounts."""
+"""What a block's reading and the audit ask the store about accounts."""
 
 from __future__ import annotations
 

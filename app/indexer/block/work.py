@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -25,11 +26,17 @@ from app.indexer.block.wanted import Wanted
 from app.indexer.rhythm import passed_multiple
 from app.protocols.base import DeploymentState
 from app.store.blocks import StoredBlock
-from app.store.footing import NOTHING_KNOWN, load_known
+from app.store.names import Names
 
 
 async def index_block(
-    sources: Sources, target: Header, cursor: StoredBlock | None, followed: Sequence[Followed], *, jump: bool
+    sources: Sources,
+    target: Header,
+    cursor: StoredBlock | None,
+    followed: Sequence[Followed],
+    names: Names,
+    *,
+    jump: bool,
 ) -> Harvest:
     """Everything block `target` adds to what is stored at `cursor`.
 
@@ -44,7 +51,7 @@ async def index_block(
         Retryable: nothing is known of the block; ask again from the start.
         Refused: no deployment could be read, and none ever was: this is a fault of configuration.
     """
-    work = _BlockWork(sources, target, cursor, followed, jump=jump)
+    work = _BlockWork(sources, target, cursor, followed, names, jump=jump)
     async with Ahead() as ahead:
         work.begin(ahead)
         with sources.metrics.phase("logs"):
@@ -65,7 +72,14 @@ class _BlockWork:
     """A block being read, step by step. Dropped when any step fails."""
 
     def __init__(
-        self, sources: Sources, target: Header, cursor: StoredBlock | None, followed: Sequence[Followed], *, jump: bool
+        self,
+        sources: Sources,
+        target: Header,
+        cursor: StoredBlock | None,
+        followed: Sequence[Followed],
+        names: Names,
+        *,
+        jump: bool,
     ) -> None:
         self._sources = sources
         self._reader = sources.reader
@@ -86,9 +100,8 @@ class _BlockWork:
         self._before = {name: one.state for name, one in self._tried.items() if one.state is not None}
         self._found = Found(target.block)
         self._touches: dict[str, Touches] = {name: Touches() for name in self._before}
-        self._wanted = Wanted(sources, target.block, stood, self._tried)
+        self._wanted = Wanted(sources, target.block, stood, self._tried, names)
         self._ahead = StatesAhead()
-        self._known = NOTHING_KNOWN
         self._stock: dict[str, Stock] = {}
 
     def begin(self, ahead: Ahead) -> None:
@@ -132,15 +145,17 @@ class _BlockWork:
         Accounts that this shows may have changed without a log follow in a second set.
         """
         await self._wanted.gather({name: self._touches[name].accounts for name, _ in self._standing()})
-        stored = ahead.begin(load_known(self._database, list(self._before), list(self._wanted.markets)))
         await self._read_expected_markets()
-        self._found.take(await self._reader.read_all(list(self._account_plans(self._wanted.markets)), self._block))
+        looking_up = ahead.begin(self._wanted.look_up())
+        await asyncio.sleep(0)  # it asks before the plans are made
+        plans = list(self._account_plans(self._wanted.markets))
+        self._found.take(await self._reader.read_all(plans, self._block, looking_up))
         self._found.take(await self._ahead.take(name for name, _ in self._standing() if name not in self._found.states))
         if suspects := await self._wanted.add_suspects(self._changed_unseen()):
             self._found.take(await self._reader.read_all(list(self._account_plans(suspects)), self._block))
         self._found.drop_refused()
         continued = await load_continued(self._database, self._found.states, self._found.accounts)
-        self._known = await stored
+        await looking_up
         self._found.accounts = []
         self._found.take(continued)
 
@@ -198,12 +213,12 @@ class _BlockWork:
             followed=tuple(self._renewed(one) for one in self._followed),
             scans=tuple(self._ranges.left(found.states)),
             unreadable=tuple(
-                DueAccount(account.key, self._wanted.markets[account.key])
+                DueAccount(account.key, frozenset(self._wanted.markets[account.key]))
                 for account in found.accounts
                 if isinstance(account, Unreadable)
             ),
             later=tuple(DueAccount(key, frozenset()) for key in self._wanted.later_of(found.states)),
-            known=self._known,
+            known=self._wanted.known,
         )
 
     async def _compare_rules_of(self, name: str, state: DeploymentState) -> None:
@@ -221,7 +236,7 @@ class _BlockWork:
             borrowers = just_read + await load_borrowers(self._database, name, self._cursor, just_read)
         sample = choose_sample(borrowers, wanted)
         if rules_touched or len(sample) > (confirmed or 0):
-            known = {key: self._wanted.markets.get(key, frozenset()) for key in sample}
+            known = {key: frozenset(self._wanted.markets.get(key, ())) for key in sample}
             hints = list((await load_hints(self._database, known)).items())
             compared = await calibrate(self._reader, self._block, state, hints, rules_touched=rules_touched)
             self._found.take([compared])

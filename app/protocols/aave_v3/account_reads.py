@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from app.domain.account import AccountKey, AccountSnapshot, AccountState, LendingPosition, Unreadable
 from app.domain.chain import ZERO_ADDRESS, ContractCall, ReadPlan, Returned
 from app.protocols.aave_v3 import calls
@@ -15,7 +17,7 @@ _BORROWED, _COLLATERAL, _KNOWN = 1, 2, 4
 
 
 def read_account(
-    raw: Raw, rules: Rules, key: AccountKey, block_number: int, markets: frozenset[str]
+    raw: Raw, rules: Rules, key: AccountKey, block_number: int, markets: Set[str]
 ) -> ReadPlan[AccountState]:
     """The account's flags and eMode, then the scaled balances of what it flags and of `markets`.
 
@@ -77,7 +79,7 @@ def read_truth(raw: Raw, key: AccountKey) -> ReadPlan[Truth | None]:
     return decode_words(result, 6)
 
 
-def _wanted(raw: Raw, bitmap: int, markets: frozenset[str]) -> list[tuple[Reserve, int]] | None:
+def _wanted(raw: Raw, bitmap: int, markets: Set[str]) -> list[tuple[Reserve, int]] | None:
     """Reserves to read with what for, by market code; None when a flag names a reserve that is not known.
 
     A flag on a dropped slot is passed over, as the contract does.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -81,7 +81,7 @@ class AaveState(DeploymentState):
             return replace(self, raw=raw)
         return AaveState(self.deployment, raw, suggested_rules(raw.roots.revision))
 
-    def read_account(self, key: AccountKey, block_number: int, markets: frozenset[str]) -> ReadPlan[AccountState]:
+    def read_account(self, key: AccountKey, block_number: int, markets: Set[str]) -> ReadPlan[AccountState]:
         return read_account(self.raw, self.rules, key, block_number, markets)
 
     def read_truth(self, key: AccountKey) -> ReadPlan[Truth | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState, LendingPosition, Unreadable
@@ -22,7 +23,7 @@ def read_account(
     rules: Rules,
     key: AccountKey,
     block_number: int,
-    markets: frozenset[str],
+    markets: Set[str],
 ) -> ReadPlan[AccountState]:
     """The markets the account has entered, then its balance and debt in them and in `markets`.
 
@@ -88,7 +89,7 @@ def _read_positions(
     key: AccountKey,
     block_number: int,
     entered: set[str],
-    markets: frozenset[str],
+    markets: Set[str],
 ) -> ReadPlan[tuple[LendingPosition, ...] | Unreadable]:
     wanted = sorted(entered | (markets & raw.by_code.keys()))
     if not wanted:

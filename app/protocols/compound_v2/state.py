@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
@@ -75,7 +75,7 @@ class CompoundState(DeploymentState):
             return replace(self, raw=found.raw)
         return CompoundState(self.deployment, found.raw, found.rules)
 
-    def read_account(self, key: AccountKey, block_number: int, markets: frozenset[str]) -> ReadPlan[AccountState]:
+    def read_account(self, key: AccountKey, block_number: int, markets: Set[str]) -> ReadPlan[AccountState]:
         return read_account(self.deployment, self.raw, self.rules, key, block_number, markets)
 
     def continued(self, before: AccountSnapshot, read: AccountSnapshot) -> AccountSnapshot:

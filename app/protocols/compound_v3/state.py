@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
@@ -77,7 +77,7 @@ class CometState(DeploymentState):
             return replace(self, raw=(yield from read_raw(self.deployment, self.raw)))
         return replace(self, raw=(yield from read_moving(self.deployment.address, self.raw)))
 
-    def read_account(self, key: AccountKey, block_number: int, markets: frozenset[str]) -> ReadPlan[AccountState]:
+    def read_account(self, key: AccountKey, block_number: int, markets: Set[str]) -> ReadPlan[AccountState]:
         """The account's own flags name all it holds, so `markets` adds nothing."""
         return read_account(self.deployment.address, self.raw, key, block_number)
 

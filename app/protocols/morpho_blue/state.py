@@ -9,7 +9,7 @@ worth it and it has answered of late (`raw`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -110,7 +110,7 @@ class MorphoState(DeploymentState):
         raw = yield from witnesses.compare(contract, self._multicall3, raw, wanted)
         return replace(self, raw=raw, awaited=(), asking=())
 
-    def read_account(self, key: AccountKey, block_number: int, markets: frozenset[str]) -> ReadPlan[AccountState]:
+    def read_account(self, key: AccountKey, block_number: int, markets: Set[str]) -> ReadPlan[AccountState]:
         """One call; an account has one position, so there are no other markets to look into."""
         del markets
         return read_account(self.deployment.address, self.raw, key, block_number)

@@ -6,7 +6,7 @@ state learns of them by the accounts in them (`expecting`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
@@ -111,7 +111,7 @@ class CurieState(DeploymentState):
         raw, holders = yield from read_entered(raw, self.awaited)
         return replace(self, raw=(yield from read_moving(raw, holders)), awaited=())
 
-    def read_account(self, key: AccountKey, block_number: int, markets: frozenset[str]) -> ReadPlan[AccountState]:
+    def read_account(self, key: AccountKey, block_number: int, markets: Set[str]) -> ReadPlan[AccountState]:
         """The contracts name every market and collateral an account is in, so `markets` adds nothing."""
         del markets
         return read_account(self.raw, key, block_number)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
-from sqlalchemy import ARRAY, BigInteger, Table, Text, bindparam, cast, func, insert, select
+from sqlalchemy import ARRAY, BigInteger, Table, Text, bindparam, cast, func, insert, literal_column, select
 from sqlalchemy import column as named
 from sqlalchemy.sql.type_api import TypeEngine
 
@@ -23,6 +23,9 @@ FEW = 2_000
 _PART_ROWS = 2_000
 
 Column: TypeAlias = Sequence[Any]
+
+THIS_BLOCK = select(literal_column("currval(pg_get_serial_sequence('blocks', 'id'))", BigInteger)).scalar_subquery()
+"""The id of the block that this transaction has inserted, for statements sent before it is known here."""
 
 
 class BulkTable:
@@ -45,18 +48,16 @@ class BulkTable:
             .render_derived()
         )
         values = [cast(given.c[column.name], column.type) for column in own]
-        block = bindparam("block_id", type_=BigInteger)
-        self._insert = Query(insert(table).from_select([*self._columns, block_column], select(*values, block)))
+        self._insert = Query(insert(table).from_select([*self._columns, block_column], select(*values, THIS_BLOCK)))
 
-    def few(self, block_id: int, columns: Sequence[Column]) -> Asked:
+    def few(self, columns: Sequence[Column]) -> Asked:
         """The insertion as one statement. `columns`: values per column of these rows, their block left out.
 
         Arrays are given as their own literals, everything else as values.
         """
-        literals = {
+        return self._insert, {
             name: _literal(kind, values) for name, kind, values in zip(self._columns, self._types, columns, strict=True)
         }
-        return self._insert, {**literals, "block_id": block_id}
 
     def copying(
         self, session: WriteSession, block_id: int, columns: Sequence[Column]
@@ -74,23 +75,24 @@ class BulkTable:
 
 
 async def insert_rows(
-    session: WriteSession, block_id: int, rows: Iterable[tuple[BulkTable, Sequence[Column]]]
+    session: WriteSession, block_id: int | None, rows: Iterable[tuple[BulkTable, Sequence[Column]]]
 ) -> list[Asked]:
     """COPY whatever is many; the statements for the rest, to be sent together with others.
 
     `rows` may make them as it goes on: one table's while the server is at work on those of the table before.
+    `block_id` is the block they share, inserted already; None: it will be in this transaction, so nothing is many.
     """
     statements: list[Asked] = []
     following = iter(rows)
     given = next(following, None)
     while given is not None:
         table, columns = given
-        if len(columns[0]) > FEW:
+        if block_id is not None and len(columns[0]) > FEW:
             async with table.copying(session, block_id, columns):
                 given = next(following, None)
             continue
         if columns[0]:
-            statements.append(table.few(block_id, columns))
+            statements.append(table.few(columns))
         given = next(following, None)
     return statements
 

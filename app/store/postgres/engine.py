@@ -94,7 +94,7 @@ class ReadSession:
                 cursors = [self._driver.cursor() for _ in asked]
                 for cursor, (query, parameters) in zip(cursors, asked, strict=True):
                     await cursor.execute(query.sql, {**query.constants, **parameters})
-                    await self._driver.wait(_flush(self._driver.pgconn))
+                await self._driver.wait(_flush(self._driver.pgconn))
             # Leaving the pipeline has waited for all answers: to ask for them inside it would be a second round trip.
             return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
         except psycopg.OperationalError as error:

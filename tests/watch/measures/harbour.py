@@ -12,7 +12,8 @@ from app.domain.chain import BlockRef
 from app.protocols.aave_v3.rules import V3_0
 from app.protocols.base import DeploymentState
 from app.protocols.registry import adapters
-from app.store.blocks import StoredBlock, commit_batch
+from app.store.blocks import StoredBlock
+from app.store.commit import commit_batch
 from app.store.deployments import register_deployments
 from app.store.postgres.engine import Database
 from tests.fakes.site import block_ref, wallet
