@@ -30,7 +30,7 @@ from app.domain.risk import RiskStatus
 from app.domain.units import UINT256_MAX, parse_units
 from app.store.accounts import load_accounts
 from app.store.blocks import StoredBlock, load_block
-from app.store.postgres.engine import ReadSession
+from app.store.postgres.session import ReadSession
 from app.valuation.assess import NO_UNIT
 from app.valuation.ranking import Ranked, Ranking
 

@@ -33,7 +33,7 @@ from app.api.wallets import BLOCK_NUMBER_MAX, ChainIdQuery, Context
 from app.domain.risk import RiskStatus
 from app.store.blocks import StoredBlock, load_spaced
 from app.store.deployments import load_troubles_at
-from app.store.postgres.engine import ReadSession
+from app.store.postgres.session import ReadSession
 from app.store.risk import BoardLine, Totals, load_board_block
 from app.store.risk_reads import ChangeAt, load_board, load_changes, load_totals_at
 from app.valuation.assess import risk_order

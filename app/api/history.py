@@ -30,7 +30,7 @@ from app.store.accounts import AccountMoment, load_account_history, load_wallet
 from app.store.blocks import StoredBlock
 from app.store.deployments import load_troubles_over_time
 from app.store.markets import load_markets, load_records_at
-from app.store.postgres.engine import ReadSession
+from app.store.postgres.session import ReadSession
 from app.store.progress import load_first
 from app.valuation.assess import StateAt, quick_health, restore_at
 from app.valuation.faults import note_fault

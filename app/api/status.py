@@ -20,7 +20,7 @@ from app.store.blocks import load_head
 from app.store.chains import ChainStatus, load_chains
 from app.store.deployments import load_deployments, load_troubles
 from app.store.endpoints import ObservedEndpoint, load_endpoints
-from app.store.postgres.engine import ReadSession
+from app.store.postgres.session import ReadSession
 from app.store.progress import load_deployment_backlogs, load_first
 from app.store.staleness import silent_seconds
 

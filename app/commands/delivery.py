@@ -24,8 +24,9 @@ from app.commands.terminal import database_named, until_signal
 from app.errors import Refused
 from app.processes.secrets import environment_of, vault_of
 from app.settings import Settings
-from app.store.postgres.engine import Database, ReadSession
+from app.store.postgres.engine import Database
 from app.store.postgres.schema import verify_schema
+from app.store.postgres.session import ReadSession
 from app.store.watch.change_log import CLI, Changing, changing
 from app.store.watch.channels import (
     Channel,

@@ -23,7 +23,8 @@ from app.commands.delivery import opened
 from app.commands.upkeep import parse_wallets
 from app.errors import Refused
 from app.settings import Settings
-from app.store.postgres.engine import Database, ReadSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import ReadSession
 from app.store.watch.change_log import CLI, Changing, changing
 from app.store.watch.channels import load_channels, load_list_routes
 from app.store.watch.members import add_members, load_members, remove_member

@@ -19,11 +19,12 @@ from app.store.accounts import load_accounts
 from app.store.blocks import StoredBlock, drop_blocks_above, load_head, load_recent
 from app.store.commit import commit_batch
 from app.store.deployments import DeploymentTrouble, load_deployments, load_troubles_at, note_trouble
-from app.store.footing import CursorMoved, Footing, FootingLost
+from app.store.footing import CursorMoved, Footing
 from app.store.markets import load_markets, load_records
 from app.store.names import Names, load_names
-from app.store.postgres.engine import Database, ReadSession, WriteSession
+from app.store.postgres.engine import Database
 from app.store.postgres.locks import AdvisoryLock
+from app.store.postgres.session import ReadSession, WriteSession
 from app.store.scans import plan_scan, queue_due
 
 log = logging.getLogger(__name__)
@@ -106,23 +107,11 @@ class StoredChain:
         Raises:
             Retryable: nothing may be assumed about what was stored: restore.
         """
-        footing = Footing(self.cursor, self.names, harvest.known, lock)
+        footing = Footing(self.cursor, self.names, harvest.known)
+        retry = self._retry_unreadable_blocks
         first_block = harvest.batch.block.number if self.cursor is None else self.cursor.ref.number + 1
         troubles = troubles_after(harvest.followed, self._left, self._noted, first_block)
-        try:
-            cursor = await self._commit(harvest, footing, troubles)
-        except FootingLost as lost:
-            raise await footing.why_lost(self._database) from lost
-        noted = {**self._noted, **troubles}
-        self.cursor, self.followed = cursor, harvest.followed
-        self._noted = {name: trouble for name, trouble in noted.items() if trouble is not None}
-        return troubles
-
-    async def _commit(
-        self, harvest: Harvest, footing: Footing, troubles: Mapping[str, DeploymentTrouble | None]
-    ) -> StoredBlock:
-        retry = self._retry_unreadable_blocks
-        async with self._database.write() as session:
+        async with lock.write() as session:
             cursor = await commit_batch(session, harvest.batch, retry_unreadable_after=retry, footing=footing)
             # the commit has made unreadable accounts due again; what logs said of them must not get lost meanwhile
             await queue_due(session, harvest.unreadable, cursor.ref.number + retry)
@@ -131,12 +120,14 @@ class StoredChain:
                 await plan_scan(session, scan)
             for name, trouble in troubles.items():
                 await note_trouble(session, name, cursor.id, trouble)
-        return cursor
+        noted = {**self._noted, **troubles}
+        self.cursor, self.followed = cursor, harvest.followed
+        self._noted = {name: trouble for name, trouble in noted.items() if trouble is not None}
+        return troubles
 
     async def drop_above(self, ancestor: BlockRef | None, lock: AdvisoryLock) -> int:
         """Forget every block above `ancestor` (all of them if None) and stand on it; how many were forgotten."""
-        await lock.verify()
-        async with self._database.write() as session:
+        async with lock.write() as session:
             await self._require_cursor(session)
             number = ancestor.number if ancestor is not None else -1
             dropped = await drop_blocks_above(session, self._spec.chain_id, number)

@@ -32,9 +32,10 @@ from app.monitor.ledgers import StoredTotals
 from app.monitor.metrics import MonitorMetrics
 from app.monitor.options import MonitorOptions
 from app.store.blocks import BLOCKS_CHANNEL, StoredBlock, load_head
-from app.store.postgres.engine import Database, WriteSession
+from app.store.postgres.engine import Database
 from app.store.postgres.locks import AdvisoryLock, LockHeld
 from app.store.postgres.schema import verify_schema
+from app.store.postgres.session import WriteSession
 from app.store.risk import (
     RiskSnapshot,
     StatusChange,
@@ -231,8 +232,7 @@ class Monitor:
         rows = self._totals.due(totals, head.ref.timestamp, changed, everything=is_new_hour)
         of_changed = [] if is_new_hour else snapshots_of(after, [one.key for one in changes])
         snapshots = snapshots_of_all(after) if is_new_hour else of_changed
-        await lock.verify()
-        async with self._database.write() as session:
+        async with lock.write() as session:
             if not await hold_block(session, head):
                 raise BlockReplaced(f"block {head.ref.number} of chain {self._chain} was replaced")
             await self._store(session, after, rows, changes, snapshots)

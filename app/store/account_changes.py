@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import BYTEA
 
 from app.domain.account import AccountKey
 from app.store.blocks import BLOCK_COLUMNS, StoredBlock, stored_block
-from app.store.postgres.engine import Query, ReadSession
+from app.store.postgres.session import Query, ReadSession
 from app.store.tables.chain import account_states, accounts, blocks, deployments, positions
 from app.store.tables.kept import first_whole
 

@@ -30,7 +30,8 @@ from app.domain.account import AccountKey, AccountSnapshot, AccountState, NotYet
 from app.domain.chain import Address, ChainId
 from app.store.account_changes import load_change_blocks
 from app.store.blocks import BLOCK_COLUMNS, StoredBlock, load_spaced, stored_block
-from app.store.postgres.engine import Database, Query, ReadSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import Query, ReadSession
 from app.store.states import NO_LIMIT, assemble, given_keys, key_parameters, with_states
 from app.store.tables.chain import account_due, account_states, accounts, blocks, deployments, markets
 

@@ -12,7 +12,7 @@ from app.domain.account import AccountKey
 from app.domain.audit import AuditCount, AuditFinding, FindingKind
 from app.domain.chain import Address
 from app.store.audits import COUNT_NAMES
-from app.store.postgres.engine import Query, ReadSession
+from app.store.postgres.session import Query, ReadSession
 from app.store.tables.audit import audit_findings, audits
 from app.store.tables.chain import accounts, blocks, deployments
 

@@ -36,7 +36,7 @@ from app.domain.account import AccountKey, AccountSnapshot
 from app.domain.audit import AuditCount, AuditFinding, FindingKind
 from app.domain.chain import Address, ChainId
 from app.store.blocks import StoredBlock
-from app.store.postgres.engine import Query, ReadSession, WriteSession
+from app.store.postgres.session import Query, ReadSession, WriteSession
 from app.store.postgres.types import Integer256, Integer256Array, integer_array, numeric_array, text_array
 from app.store.states import assemble, given_keys, key_parameters, with_states
 from app.store.tables.audit import audit_findings, audits

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Integer, bindparam, delete, func, literal_col
 from sqlalchemy import column as named
 
 from app.domain.chain import BlockRef, ChainId, Hash32
-from app.store.postgres.engine import Asked, Query, ReadSession, Row, WriteSession
+from app.store.postgres.session import Asked, Query, ReadSession, Row, WriteSession
 from app.store.tables.chain import blocks
 from app.store.tables.kept import first_whole
 

@@ -12,7 +12,7 @@ from app.domain.account import AccountKey, AccountState, NotYetRead
 from app.domain.chain import ChainId
 from app.domain.market import MarketRecord
 from app.store.blocks import StoredBlock
-from app.store.postgres.engine import Query, ReadSession
+from app.store.postgres.session import Query, ReadSession
 from app.store.states import assemble, given_keys, key_parameters, with_states
 from app.store.tables.chain import (
     account_states,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import bindparam
+from sqlalchemy import BigInteger, bindparam
 from sqlalchemy.dialects.postgresql import insert
 
 from app.domain.account import AccountKey, AccountSnapshot
@@ -15,10 +15,10 @@ from app.errors import Fatal
 from app.store.blocks import StoredBlock, ask_head, stored_block, tell_of
 from app.store.commit_accounts import commit_accounts
 from app.store.commit_markets import commit_markets, commit_records
-from app.store.footing import Footing, Known, raising_lost
+from app.store.footing import IF_IT_STANDS, Footing, Known, raising_moved
 from app.store.names import Names, ask_names, names_of
 from app.store.postgres.bulk import FEW
-from app.store.postgres.engine import Asked, Query, Row, WriteSession
+from app.store.postgres.session import Asked, Query, Row, WriteSession
 from app.store.tables.chain import blocks
 
 UNREADABLE_RETRY_BLOCKS = 20
@@ -26,7 +26,10 @@ UNREADABLE_RETRY_BLOCKS = 20
 
 _INSERT = Query(
     insert(blocks)
-    .values({name: bindparam(name) for name in ("chain_id", "number", "hash", "parent_hash", "timestamp")})
+    .values(
+        {name: bindparam(name) for name in ("number", "hash", "parent_hash", "timestamp")}
+        | {"chain_id": bindparam("chain_id", type_=BigInteger).op("/")(IF_IT_STANDS)}
+    )
     .returning(blocks.c.id)
 )
 
@@ -53,7 +56,7 @@ async def commit_batch(
     Raises:
         BatchRefused (Fatal): the block is not above the stored head, does not name it as parent though it is the
             next one, or the batch names a deployment or market the database does not know.
-        FootingLost (Retryable): what the `footing` says of lock and cursor does not hold any more.
+        CursorMoved (Retryable): the `footing` is not what is stored any more.
     """
     ref = batch.block
     _require_distinct(batch)
@@ -63,12 +66,11 @@ async def commit_batch(
     _require_registered(footing.names, slugs, ref)
     await footing.known.look_up(session, [state.key for state in batch.accounts])
     await footing.known.reserve_ids(session)
-    opening: list[Asked] = [*footing.ask_whether_it_stands(ref.chain_id), (_INSERT, _block_values(ref))]
+    opening: list[Asked] = [(_INSERT, _block_values(ref, footing.cursor))]
     block_id: int | None = None
-    with raising_lost():
+    with raising_moved():
         if batch.markets or _is_large(batch):
-            *_, inserted = await session.rows_of_all(*opening)
-            opening, block_id = [], _id_in(inserted)
+            opening, block_id = [], _id_in(await session.rows_of_all(*opening))
         statements = await commit_markets(session, footing.names, batch.markets)
         statements += commit_records(batch.records)
         statements += await commit_accounts(
@@ -79,7 +81,7 @@ async def commit_batch(
             retry_from=ref.number + retry_unreadable_after,
         )
         found = await session.rows_of_all(*opening, *statements, tell_of(ref.chain_id, ref.number))
-    return StoredBlock(_id_in(found[len(opening) - 1]) if block_id is None else block_id, ref)
+    return StoredBlock(_id_in(found) if block_id is None else block_id, ref)
 
 
 async def _found_footing(session: WriteSession, ref: BlockRef, slugs: Iterable[str]) -> Footing:
@@ -88,8 +90,9 @@ async def _found_footing(session: WriteSession, ref: BlockRef, slugs: Iterable[s
     return Footing(stored_block(head[0]) if head else None, names_of(names), Known())
 
 
-def _id_in(rows: list[Row]) -> int:
-    (block_id,) = rows[0]
+def _id_in(found: list[list[Row]]) -> int:
+    """What the block's insertion gave, which was asked first."""
+    ((block_id,),) = found[0]
     return int(block_id)
 
 
@@ -136,11 +139,12 @@ def _require_registered(names: Names, slugs: Iterable[str], ref: BlockRef) -> No
             raise BatchRefused(f"deployment {slug} is on chain {chain_id}, the block on chain {ref.chain_id}")
 
 
-def _block_values(ref: BlockRef) -> dict[str, int | bytes]:
+def _block_values(ref: BlockRef, cursor: StoredBlock | None) -> dict[str, int | bytes | None]:
     return {
         "chain_id": ref.chain_id,
         "number": ref.number,
         "hash": bytes(ref.hash),
         "parent_hash": bytes(ref.parent_hash),
         "timestamp": ref.timestamp,
+        "cursor_id": None if cursor is None else cursor.id,
     }

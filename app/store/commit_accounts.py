@@ -17,7 +17,7 @@ from app.domain.account import AccountSnapshot, AccountState
 from app.errors import Fatal
 from app.store.footing import Footing
 from app.store.postgres.bulk import THIS_BLOCK, BulkTable, Column, insert_rows
-from app.store.postgres.engine import Asked, Query, WriteSession
+from app.store.postgres.session import Asked, Query, WriteSession
 from app.store.postgres.types import integer_array, numeric_array
 from app.store.states import PerpRow, StoredState, key_tuple
 from app.store.tables.chain import account_due, account_states, accounts, positions

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.domain.market import Market, MarketRecord
 from app.store.names import Names
 from app.store.postgres.bulk import THIS_BLOCK, BulkTable
-from app.store.postgres.engine import Asked, Query, WriteSession
+from app.store.postgres.session import Asked, Query, WriteSession
 from app.store.postgres.types import integer_array, numeric_array, text_array
 from app.store.tables.chain import deployments, market_descriptions, market_records, markets, record_keys
 

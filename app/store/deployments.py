@@ -27,7 +27,7 @@ from sqlalchemy.sql.selectable import LateralFromClause
 from app.domain.chain import Address, ChainId
 from app.domain.market import Deployment
 from app.errors import Refused
-from app.store.postgres.engine import Query, ReadSession, WriteSession
+from app.store.postgres.session import Query, ReadSession, WriteSession
 from app.store.states import NO_LIMIT
 from app.store.tables.chain import deployment_troubles, deployments
 

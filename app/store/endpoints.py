@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.domain.chain import ChainId
 from app.domain.endpoint import EndpointHealth, EndpointStatus, LearnedLimits
-from app.store.postgres.engine import Query, ReadSession, WriteSession
+from app.store.postgres.session import Query, ReadSession, WriteSession
 from app.store.tables.chain import chain_endpoints
 
 _KEY = ("chain_id", "number")

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.domain.chain import Address
 from app.domain.market import Market, MarketRecord
 from app.store.blocks import StoredBlock
-from app.store.postgres.engine import Query, ReadSession
+from app.store.postgres.session import Query, ReadSession
 from app.store.states import NO_LIMIT
 from app.store.tables.chain import deployments, market_descriptions, market_records, markets, record_keys
 

@@ -9,7 +9,7 @@ from sqlalchemy import Text, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.domain.chain import ChainId
-from app.store.postgres.engine import Asked, Query, ReadSession, Row
+from app.store.postgres.session import Asked, Query, ReadSession, Row
 from app.store.postgres.types import text_array
 from app.store.tables.chain import deployments, markets
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.domain.chain import ChainId
 from app.store.blocks import StoredBlock, stored_block
-from app.store.postgres.engine import Query, ReadSession
+from app.store.postgres.session import Query, ReadSession
 from app.store.tables.chain import (
     account_due,
     account_states,

@@ -14,7 +14,7 @@ from app.domain.account import AccountKey
 from app.domain.chain import Address, ChainId
 from app.domain.risk import Health, RiskStatus
 from app.store.blocks import BLOCK_COLUMNS, StoredBlock, stored_block
-from app.store.postgres.engine import Query, ReadSession, WriteSession
+from app.store.postgres.session import Query, ReadSession, WriteSession
 from app.store.postgres.types import copy_text, integer_array
 from app.store.states import given_keys, key_parameters
 from app.store.tables.chain import (

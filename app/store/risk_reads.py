@@ -13,7 +13,7 @@ from app.domain.account import AccountKey
 from app.domain.chain import Address, ChainId
 from app.domain.risk import Health, RiskStatus
 from app.store.blocks import BLOCK_COLUMNS, StoredBlock, stored_block
-from app.store.postgres.engine import Query, ReadSession, Row
+from app.store.postgres.session import Query, ReadSession, Row
 from app.store.risk import BoardLine, StatusChange, Totals
 from app.store.tables.chain import accounts, blocks, deployments, risk_board, risk_totals, status_changes
 from app.store.tables.kept import first_whole

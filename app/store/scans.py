@@ -30,7 +30,7 @@ from app.domain.batch import DueAccount, ScanRange
 from app.domain.chain import Address, ChainId
 from app.errors import Fatal
 from app.store.deployments import resolve_deployments
-from app.store.postgres.engine import Query, ReadSession, WriteSession
+from app.store.postgres.session import Query, ReadSession, WriteSession
 from app.store.postgres.types import integer_array, text_array
 from app.store.states import NO_LIMIT, given_keys, given_names, key_parameters
 from app.store.tables.chain import account_due, accounts, blocks, deployments, log_scans

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Integer, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.domain.account import AccountKey
-from app.store.postgres.engine import Query, ReadSession
+from app.store.postgres.session import Query, ReadSession
 from app.store.risk import load_account_ids
 from app.store.tables.chain import blocks, risk_snapshots
 

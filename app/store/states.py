@@ -37,7 +37,7 @@ from app.domain.account import (
     Unreadable,
 )
 from app.domain.chain import Address
-from app.store.postgres.engine import Asked, Query, Row
+from app.store.postgres.session import Asked, Query, Row
 from app.store.postgres.types import bytes_array, text_array
 from app.store.tables.chain import account_due, account_states, accounts, blocks, deployments, markets, positions
 

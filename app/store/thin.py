@@ -33,7 +33,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.domain.chain import ChainId
 from app.store.blocks import StoredBlock, load_block, load_head
-from app.store.postgres.engine import Query, ReadSession, WriteSession
+from app.store.postgres.session import Query, ReadSession, WriteSession
 from app.store.progress import load_first
 from app.store.tables.chain import (
     account_due,

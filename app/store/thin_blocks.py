@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.selectable import Exists
 
-from app.store.postgres.engine import Query, WriteSession
+from app.store.postgres.session import Query, WriteSession
 from app.store.tables import audit as tables_audit
 from app.store.tables import tracked as tables_tracked
 from app.store.tables import watch as tables_watch

@@ -15,7 +15,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, insert
 
 from app.domain.chain import Address, ChainId
 from app.store.blocks import StoredBlock
-from app.store.postgres.engine import Database, Query, ReadSession, WriteSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import Query, ReadSession, WriteSession
 from app.store.tables.chain import blocks
 from app.store.tables.tracked import tracked_wallets
 

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Integer, bindparam, exists, or_, select
 from app.domain.account import AccountKey
 from app.domain.chain import Address, ChainId
 from app.store.blocks import StoredBlock
-from app.store.postgres.engine import Query, ReadSession
+from app.store.postgres.session import Query, ReadSession
 from app.store.tables.chain import account_due, account_states, accounts, deployments, log_scans
 
 _CHAIN = bindparam("chain_id", type_=BigInteger)

@@ -14,7 +14,8 @@ from typing import Protocol
 from app.domain.chain import ChainId
 from app.domain.watch import Severity, Subject
 from app.store.blocks import StoredBlock
-from app.store.postgres.engine import Database, ReadSession, WriteSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import ReadSession, WriteSession
 from app.store.watch import episode_steps, episode_writes
 from app.store.watch.channels import Route, load_routes
 from app.store.watch.episode_steps import Dropped, Ground, Standing

@@ -15,7 +15,8 @@ from app.domain.watch import EpisodeEvent, Severity, Subject
 from app.errors import Refused
 from app.store.blocks import StoredBlock, load_head
 from app.store.chains import load_chains
-from app.store.postgres.engine import Database, ReadSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import ReadSession
 from app.store.staleness import stale_reason
 from app.store.watch.episodes import Episode, load_open_episodes
 from app.store.watch.timers import load_labels, load_numbers

@@ -22,7 +22,8 @@ from app.store.account_changes import load_change_blocks
 from app.store.accounts import load_account_history, load_wallet
 from app.store.blocks import load_block, load_spaced
 from app.store.markets import load_records_at
-from app.store.postgres.engine import Database, ReadSession, Row
+from app.store.postgres.engine import Database
+from app.store.postgres.session import ReadSession, Row
 from app.store.postgres.types import driver_adapters
 from benchmarks.harness import ROUNDS, Figure, median_ratio, report
 from benchmarks.history.questions import Comparable, Question, ask_naively, comparable, draw

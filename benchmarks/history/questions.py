@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import BYTEA, distinct_on
 
 from app.domain.account import AccountKey, AccountSnapshot, AccountState, NotYetRead
 from app.domain.chain import Address, ChainId
-from app.store.postgres.engine import Query, Row
+from app.store.postgres.session import Query, Row
 from app.store.tables.chain import account_states, accounts, deployments, markets, positions
 from benchmarks.history.world import CHAINS, DEPLOYMENTS, FIRST_NUMBER, STEP, Population, wallet
 

@@ -21,7 +21,8 @@ from app.alerts.outcome import Outcome, Outgoing
 from app.alerts.retry import GAPS_SECONDS
 from app.alerts.vault import Vault
 from app.errors import Refused
-from app.store.postgres.engine import Database, WriteSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import WriteSession
 from app.store.tables.watch import episodes
 from app.store.watch.channels import enable_channel, load_channel
 from app.store.watch.outbox import Delivery, NewMessage, load_attempts, load_deliveries, replay, store_messages

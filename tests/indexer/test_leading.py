@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from app.indexer.loop import ROLE
-from app.store.postgres.engine import Database, WriteSession
+from app.store.postgres.engine import Database
 from app.store.postgres.faults import DatabaseUnavailable
 from app.store.postgres.locks import lock_key
+from app.store.postgres.session import WriteSession
 from tests.indexer.conftest import MakeDatabase
 from tests.indexer.model import CHAIN_ID, ModelChain, ModelReader
 from tests.indexer.running import (

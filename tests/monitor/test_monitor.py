@@ -17,7 +17,8 @@ from app.monitor.metrics import MonitorMetrics
 from app.monitor.options import MonitorOptions
 from app.store import risk
 from app.store.blocks import StoredBlock
-from app.store.postgres.engine import Database, WriteSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import WriteSession
 from app.store.risk_reads import load_changes
 from tests.book.tape import Tape
 from tests.fakes.pond import DOLLAR, ETHER, USD8, pond_account, pond_records

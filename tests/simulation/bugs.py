@@ -79,11 +79,10 @@ def commits_the_cursor_first() -> Iterator[None]:
     async def in_two_steps(self: StoredChain, harvest: Harvest, lock: AdvisoryLock) -> Any:
         empty = replace(harvest.batch, markets=(), records=(), accounts=())
         before = self.cursor
-        await lock.verify()
-        async with self._database.write() as session:
+        async with lock.write() as session:
             await self._require_cursor(session)
             await commit_batch(session, empty, retry_unreadable_after=self._retry_unreadable_blocks)
-        async with self._database.write() as session:  # the second one replaces the block by the whole of it
+        async with lock.write() as session:  # the second one replaces the block by the whole of it
             await drop_blocks_above(session, harvest.batch.block.chain_id, harvest.batch.block.number - 1)
         self.cursor = before
         return await commit(self, harvest, lock)

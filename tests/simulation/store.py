@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import psycopg
 
 from app.store.postgres import migrate
 from app.store.postgres.embedded import EmbeddedPostgres
-from app.store.postgres.engine import Database, ReadSession, WriteSession
+from app.store.postgres.engine import Database
 from app.store.postgres.faults import DatabaseUnavailable
 from app.store.postgres.locks import AdvisoryLock
+from app.store.postgres.session import ReadSession, WriteSession
 from tests.indexer.tables import Tables, dump_tables
 
 _LIVING = "simulated"
@@ -92,9 +93,27 @@ class FaultyDatabase(Database):
             self.trouble("commit")
         self.trouble("committed")
 
-    def lock(self, chain_id: int, role: str) -> AbstractAsyncContextManager[AdvisoryLock]:
+    @asynccontextmanager
+    async def lock(self, chain_id: int, role: str) -> AsyncIterator[AdvisoryLock]:
         self.trouble("lock")
-        return super().lock(chain_id, role)
+        async with super().lock(chain_id, role) as lock:
+            yield FaultyLock(lock, self)
+
+
+class FaultyLock(AdvisoryLock):
+    """A lock whose transactions fail as those of its database do."""
+
+    def __init__(self, lock: AdvisoryLock, database: FaultyDatabase) -> None:
+        super().__init__(lock._connection, lock.name)
+        self._database = database
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[WriteSession]:
+        self._database.trouble("write")
+        async with super().write() as session:
+            yield session
+            self._database.trouble("commit")
+        self._database.trouble("committed")
 
 
 def unavailable(what: str) -> DatabaseUnavailable:

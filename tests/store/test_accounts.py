@@ -23,8 +23,9 @@ from app.store.accounts import (
     load_wallet_at_heads,
 )
 from app.store.deployments import load_deployments, register_deployments
-from app.store.postgres import engine
-from app.store.postgres.engine import Asked, Database
+from app.store.postgres import session as postgres_session
+from app.store.postgres.engine import Database
+from app.store.postgres.session import Asked
 from app.store.scans import queue_due
 from app.store.states import NotYetRead, ask_newest, key_parameters
 from tests.store.actions import account_at, begin, commit
@@ -109,7 +110,7 @@ async def test_accounts_that_come_in_several_parts_are_whole(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An account's rows may end in one part and go on in the next."""
-    monkeypatch.setattr(engine, "_PART_ROWS", 2)
+    monkeypatch.setattr(postgres_session, "_PART_ROWS", 2)
     await begin(database, "eth", "dai")
     everybody = [snapshot(name, 2, position("dai", 7), position("eth", 1)) for name in ("ann", "bob", "cat")]
     first, *others = everybody

@@ -16,7 +16,8 @@ from app.store.commit import BatchRefused, commit_batch
 from app.store.deployments import register_deployments
 from app.store.markets import load_markets, load_records, load_records_at
 from app.store.postgres.bulk import FEW
-from app.store.postgres.engine import Database, Query
+from app.store.postgres.engine import Database
+from app.store.postgres.session import Query
 from app.store.tables.chain import account_states, market_records, positions
 from tests.store.actions import account_at, begin, commit, head_of
 from tests.store.builders import CHAIN, SLUG, batch, deployment, market, perp, position, record, snapshot, unreadable

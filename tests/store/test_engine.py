@@ -12,19 +12,23 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import Text, bindparam, func, insert, literal_column, make_url, select
+from sqlalchemy import BigInteger, Text, bindparam, func, insert, literal_column, make_url, select
 
 from app.errors import Fatal, Refused, Retryable
 from app.store.deployments import load_deployments, register_deployments
-from app.store.postgres.engine import Database, Query, require_server_version
+from app.store.postgres.engine import Database, require_server_version
 from app.store.postgres.faults import DatabaseUnavailable, SchemaMismatch, StoreBroken
-from app.store.postgres.locks import LockHeld, LockLost, lock_key
+from app.store.postgres.locks import AdvisoryLock, LockHeld, LockLost, lock_key
+from app.store.postgres.session import Query
 from app.store.tables.chain import chains
 from tests.store.builders import deployment
 
 pytestmark = pytest.mark.database
 
 _PID = Query(select(func.pg_backend_pid()))
+_NOTE = Query(insert(chains).values(chain_id=bindparam("number", type_=BigInteger), observed_at=1))
+_NOTES = Query(select(chains.c.chain_id))
+_BROKEN = Query(select(literal_column("1 / 0")))
 
 
 def _setting(name: str) -> Query:
@@ -194,18 +198,76 @@ async def test_a_lock_has_one_holder_a_chain_and_role(database: Database) -> Non
         with pytest.raises(LockHeld):
             async with database.lock(1, "indexer"):
                 pass
-        async with database.lock(2, "indexer"), database.lock(1, "monitor"):
-            await held.verify()
+        async with database.lock(2, "indexer"), database.lock(1, "monitor"), held.write() as session:
+            assert await session.rows(_NOTES) == []
     async with database.lock(1, "indexer"):
         pass
 
 
-async def test_a_lost_lock_is_noticed(database: Database, database_url: str) -> None:
+async def test_a_transaction_of_a_lock_is_whole_and_its_failure_leaves_the_lock(database: Database) -> None:
+    async def fail_in_the_database(held: AdvisoryLock) -> None:
+        async with held.write() as session:
+            await session.run(_NOTE, number=2)
+            await session.rows_of_all((_NOTE, {"number": 3}), (_BROKEN, {}))
+
+    async def fail_outside(held: AdvisoryLock) -> None:
+        async with held.write() as session:
+            await session.run(_NOTE, number=4)
+            raise KeyError
+
     async with database.lock(1, "indexer") as held:
-        with psycopg.connect(database_url) as other:
-            other.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-        with pytest.raises(LockLost):
-            await held.verify()
+        async with held.write() as session:
+            await session.run(_NOTE, number=1)
+        with pytest.raises(StoreBroken):
+            await fail_in_the_database(held)
+        with pytest.raises(KeyError):
+            await fail_outside(held)
+        async with held.write() as session:
+            assert await session.rows(_NOTES) == [(1,)]
+        with pytest.raises(LockHeld):
+            async with database.lock(1, "indexer"):
+                pass
+
+
+@pytest.mark.parametrize("when", ["before", "between", "after"])
+async def test_nothing_is_stored_by_whoever_has_lost_the_lock(database: Database, database_url: str, when: str) -> None:
+    def end() -> None:
+        with psycopg.connect(database_url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory'")
+
+    async def write(held: AdvisoryLock) -> None:
+        async with held.write() as session:
+            await session.run(_NOTE, number=1)
+            if when == "between":
+                end()
+            await session.run(_NOTE, number=2)
+            if when == "after":
+                end()
+
+    async with database.lock(1, "indexer") as held:
+        if when == "before":
+            end()
+        for _ in range(2):
+            with pytest.raises(LockLost):
+                await write(held)
+    assert await database.rows(_NOTES) == []
+
+
+async def test_a_cancelled_transaction_of_a_lock_leaves_no_answers_behind(database: Database) -> None:
+    async def wait(held: AdvisoryLock) -> None:
+        async with held.write() as session:
+            await session.rows_of_all((_NOTE, {"number": 1}), (Query(select(func.pg_sleep(60))), {}))
+
+    async with database.lock(1, "indexer") as held:
+        task = asyncio.create_task(wait(held))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await database.rows(_NOTES) == []
+        with suppress(LockLost):  # the connection may be of no more use; if it is, nothing is left in it
+            async with held.write() as session:
+                assert await session.rows(_NOTES) == []
 
 
 async def test_a_killed_holder_gives_the_lock_up(database: Database, database_url: str) -> None:

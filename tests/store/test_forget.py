@@ -10,7 +10,8 @@ from sqlalchemy import insert
 
 from app.domain.rules import MOST_COOLDOWN_SECONDS
 from app.store.chains import ChainStatus, observe
-from app.store.postgres.engine import Database, WriteSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import WriteSession
 from app.store.tables.chain import blocks
 from app.store.tables.watch import (
     change_log,

@@ -14,7 +14,8 @@ from app.domain.risk import RiskStatus
 from app.domain.units import WAD
 from app.domain.watch import Member, Metric, Rule, Severity
 from app.errors import Refused
-from app.store.postgres.engine import Database, WriteSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import WriteSession
 from app.store.watch.members import (
     Added,
     add_members,

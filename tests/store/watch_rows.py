@@ -7,7 +7,7 @@ import itertools
 from sqlalchemy import insert
 
 from app.domain.watch import Severity
-from app.store.postgres.engine import WriteSession
+from app.store.postgres.session import WriteSession
 from app.store.tables.watch import episode_events, episodes, watchlists
 from app.store.watch.channels import NewChannel, store_channel
 from app.store.watch.outbox import NewMessage

@@ -11,7 +11,8 @@ import pytest
 from app.book import BlockReplaced, Keeper, Reading
 from app.domain.watch import EpisodeState, EventKind, MarketSubject, Metric, Rule, Severity
 from app.store.blocks import StoredBlock
-from app.store.postgres.engine import Database, Query, ReadSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import Query, ReadSession
 from app.store.watch.channels import NewChannel, NewRoute, store_channel, store_route
 from app.store.watch.episodes import acknowledge, load_episode, load_episodes
 from app.store.watch.members import remove_member

@@ -10,7 +10,8 @@ from app.alerts.timers.options import TimerOptions
 from app.alerts.timers.sight import Sight, by_chain, chains_of, measure, rules_of
 from app.domain.chain import ChainId
 from app.domain.watch import ChainSubject, Metric, Rule, Subject
-from app.store.postgres.engine import Database, ReadSession, WriteSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import ReadSession, WriteSession
 from app.store.watch.channels import load_routes
 from app.store.watch.episode_steps import load_last_told, load_told_channels
 from app.store.watch.episode_writes import Entry, NewEpisode, write_entries

@@ -11,7 +11,8 @@ from app.domain.chain import ChainId
 from app.domain.rules import format_value
 from app.domain.specs import chain_spec
 from app.domain.watch import EpisodeState, Metric, Severity
-from app.store.postgres.engine import Database, ReadSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import ReadSession
 from app.store.staleness import age_seconds
 from app.store.watch.channels import Route, load_routes
 from app.store.watch.digests import OTHER, ListSums, WorstAccount, load_list_sums

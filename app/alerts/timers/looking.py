@@ -8,7 +8,7 @@ from app.domain.chain import ChainId
 from app.store.blocks import load_block, load_head
 from app.store.chains import load_chains
 from app.store.deployments import DeploymentTrouble, load_deployments, load_troubles_at
-from app.store.postgres.engine import ReadSession
+from app.store.postgres.session import ReadSession
 from app.store.sightings import Sightings
 from app.store.states import NO_LIMIT
 from app.store.watch.timers import FollowedList, load_concerned, load_evaluated, load_followed

@@ -10,7 +10,8 @@ from app.domain.account import AccountKey
 from app.domain.chain import Address
 from app.domain.watch import EpisodeEvent, EventKind, MarketSubject, Severity, Subject
 from app.store.deployments import load_deployments
-from app.store.postgres.engine import Database, ReadSession, WriteSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import ReadSession, WriteSession
 from app.store.watch.channels import Route, load_routes
 from app.store.watch.episode_writes import Entry, write_entries
 from app.store.watch.episodes import Episode, StoredEvent, load_episodes_of

@@ -26,7 +26,8 @@ from app.store.blocks import StoredBlock, load_block
 from app.store.chains import ChainStatus, load_chains
 from app.store.deployments import DeploymentTrouble, load_deployments, load_troubles_at
 from app.store.markets import load_markets, load_records
-from app.store.postgres.engine import Database, ReadSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import ReadSession
 from app.store.progress import load_unsearched
 from app.store.sightings import Sightings
 from app.valuation.assess import StateAt, restore_at

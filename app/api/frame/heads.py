@@ -14,7 +14,7 @@ from app.domain.market import Deployment
 from app.store.blocks import StoredBlock, load_block
 from app.store.chains import ChainStatus
 from app.store.deployments import DeploymentTrouble
-from app.store.postgres.engine import ReadSession
+from app.store.postgres.session import ReadSession
 from app.store.progress import load_first, load_heads
 
 

@@ -30,7 +30,7 @@ from app.api.wallets import Context
 from app.api.watch.changes import changing, fresh, gone, unknown
 from app.api.watch.watchlists import IdPath
 from app.errors import Refused
-from app.store.postgres.engine import ReadSession
+from app.store.postgres.session import ReadSession
 from app.store.watch.channels import (
     Channel,
     delete_channel,

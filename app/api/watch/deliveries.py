@@ -21,7 +21,7 @@ from app.api.schemas.alerts import (
 )
 from app.api.wallets import BLOCK_NUMBER_MAX, Context
 from app.api.watch.changes import CursorQuery, changing, fresh, unknown
-from app.store.postgres.engine import ReadSession
+from app.store.postgres.session import ReadSession
 from app.store.watch.outbox import Delivery, load_attempts, load_deliveries, load_delivery, replay
 
 router = APIRouter(tags=["alerts"])

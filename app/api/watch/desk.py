@@ -28,7 +28,7 @@ from app.domain.chain import Address
 from app.domain.watch import EpisodeState, EventKind
 from app.errors import Retryable
 from app.store.blocks import load_head
-from app.store.postgres.engine import ReadSession
+from app.store.postgres.session import ReadSession
 from app.store.snapshots import PastHealth, load_past_health
 from app.store.watch.channels import load_channels, load_list_routes
 from app.store.watch.episodes import Episode, StoredEvent, load_episodes, load_events

@@ -26,7 +26,7 @@ from app.api.watch.watchlists import IdPath
 from app.domain.account import AccountKey
 from app.domain.rules import METRICS, format_level, format_value
 from app.domain.watch import EpisodeState, MarketSubject, Metric
-from app.store.postgres.engine import ReadSession
+from app.store.postgres.session import ReadSession
 from app.store.watch.episodes import Episode, StoredEvent, acknowledge, load_episode, load_episodes, load_events
 
 router = APIRouter(tags=["alerts"])

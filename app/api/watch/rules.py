@@ -17,7 +17,7 @@ from app.api.watch.rule_forms import BadRule, rule_of, rule_view
 from app.api.watch.watchlists import IdPath, require_list
 from app.domain.rules import Known
 from app.domain.watch import Rule
-from app.store.postgres.engine import ReadSession
+from app.store.postgres.session import ReadSession
 from app.store.watch.rules import create_rule, delete_rule, load_rule, load_rules, replace_rule
 from app.store.watch.watchlists import hold_list
 

@@ -14,7 +14,7 @@ from app.api.frame.keys import WatchReader, WatchWriter
 from app.api.schemas.watchlists import WatchlistIn, WatchlistPatch, WatchlistsView, WatchlistView
 from app.api.wallets import BLOCK_NUMBER_MAX, Context
 from app.api.watch.changes import CursorQuery, changing, fresh, gone, unknown
-from app.store.postgres.engine import ReadSession
+from app.store.postgres.session import ReadSession
 from app.store.watch.watchlists import (
     StoredList,
     create_list,

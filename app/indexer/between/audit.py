@@ -179,8 +179,7 @@ class Audit:
             for key, one in by_account.items()
             if one.unreadable or one.has(FindingKind.STATE)
         ]
-        await lock.verify()
-        async with self._sources.database.write() as session:
+        async with lock.write() as session:
             if await load_head(session, cursor.ref.chain_id) != cursor:
                 return False  # somebody else moved on: what was found is not about the store any more
             await note_audit(session, cursor, count(by_account), findings, repaired)

@@ -146,8 +146,7 @@ class LogScan:
         """Commit that the window was searched, with the accounts that are not queued already."""
         scans = [scan for scan in window.scans if scan.deployment_id in found]
         due = {scan: self._queued.unknown(scan, found[scan.deployment_id]) for scan in scans}
-        await lock.verify()
-        async with self._database.write() as session:
+        async with lock.write() as session:
             # an account may have been read already, but below the last of these blocks: only then is it read again
             stood_below = await load_block(session, self._reader.chain_id, window.to_block - 1) is not None
             for scan in scans:

@@ -52,8 +52,7 @@ class WalletLookups:
         found = dict.fromkeys(wallets, 0)
         for one in due:
             found[one.key.wallet] += 1
-        await lock.verify()
-        async with self._sources.database.write() as session:
+        async with lock.write() as session:
             if await load_head(session, cursor.ref.chain_id) != cursor:
                 return
             await queue_due(session, due)

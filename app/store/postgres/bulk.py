@@ -14,7 +14,7 @@ from sqlalchemy import ARRAY, BigInteger, Table, Text, bindparam, cast, func, in
 from sqlalchemy import column as named
 from sqlalchemy.sql.type_api import TypeEngine
 
-from app.store.postgres.engine import Asked, Query, WriteSession
+from app.store.postgres.session import Asked, Query, WriteSession
 from app.store.postgres.types import AddressBytes, bytes_array, copy_text, integer_array, text_array
 
 FEW = 2_000

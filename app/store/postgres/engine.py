@@ -1,139 +1,36 @@
-"""Connections to Postgres: what may read, what may write, and for how long.
-
-A `ReadSession` is one REPEATABLE READ, READ ONLY transaction: everything read through it belongs to one moment, so
-to one block. A `WriteSession` is one transaction that commits when its block ends without an exception. They are
-different types: a function that writes cannot be given a reading session.
-"""
+"""Connections to Postgres: what may read, what may write, and for how long."""
 
 from __future__ import annotations
 
-import asyncio
 import select
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeVar
 
 import psycopg
-from psycopg.abc import PQGen
-from psycopg.generators import READY_R, READY_W, WAIT_RW, WAIT_W
-from psycopg.pq.abc import PGconn
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.sql import Executable
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import ClauseElement
 
 from app.errors import Refused
 from app.store.postgres.faults import translated
 from app.store.postgres.listen import Listener
 from app.store.postgres.locks import AdvisoryLock, hold_lock
+from app.store.postgres.session import DIALECT, Query, ReadSession, Row, WriteSession
 from app.store.postgres.types import driver_adapters
+
+AnySession = TypeVar("AnySession", ReadSession, WriteSession)
 
 OLDEST_SERVER = 150_000
 """PostgreSQL 15, as the server numbers itself."""
 
-Row: TypeAlias = tuple[Any, ...]
-Parameters: TypeAlias = Mapping[str, Any]
-
 _ADAPTERS = driver_adapters()
-_DIALECT = make_url("postgresql+psycopg_async://").get_dialect()()
 _BY_KEY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 """Every statement of this package finds its rows by keys. Said to the planner, because a connection keeps plans, and
 one made while the tables were small or had no statistics yet reads them whole long after they have grown."""
 _POOL_WAIT_SECONDS = 10
-_PART_ROWS = 2000
 _CONNECT_SECONDS = 10
-
-
-class Query:
-    """A Core statement compiled once, to run on the driver's own connection (SQLAlchemy's execution costs 2-5 times
-    the CPU of a small query). Its parameters are the statement's named bind parameters."""
-
-    def __init__(self, statement: Executable) -> None:
-        assert isinstance(statement, ClauseElement)
-        compiled = statement.compile(dialect=_DIALECT)
-        assert isinstance(compiled, SQLCompiler)
-        self.sql = str(compiled).encode()
-        self.constants = {name: bound.effective_value for name, bound in compiled.binds.items() if not bound.required}
-
-
-Asked: TypeAlias = tuple[Query, Parameters]
-"""A query with its parameters."""
-
-
-class ReadSession:
-    """A transaction to read in."""
-
-    def __init__(self, connection: AsyncConnection, driver: psycopg.AsyncConnection[Row]) -> None:
-        self.connection = connection
-        """SQLAlchemy's connection, for whatever is not worth a `Query`."""
-        self._driver = driver
-
-    async def rows(self, query: Query, **parameters: Any) -> list[Row]:
-        """Run `query` and fetch everything it gives."""
-        async with self._driver.cursor() as cursor:
-            await cursor.execute(query.sql, {**query.constants, **parameters})
-            return await cursor.fetchall()
-
-    async def rows_in_parts(self, query: Query, **parameters: Any) -> list[Row]:
-        """As `rows`, for very many: made a part at a time, so that nothing else in this process waits for them all."""
-        found: list[Row] = []
-        async with self._driver.cursor() as cursor:
-            await cursor.execute(query.sql, {**query.constants, **parameters})
-            while part := await cursor.fetchmany(_PART_ROWS):
-                found += part
-                await asyncio.sleep(0)
-        return found
-
-    async def rows_of_all(self, *asked: Asked) -> list[list[Row]]:
-        """Run several queries in one round trip; what each gave (nothing for one without rows)."""
-        try:
-            async with self._driver.pipeline():
-                cursors = [self._driver.cursor() for _ in asked]
-                for cursor, (query, parameters) in zip(cursors, asked, strict=True):
-                    await cursor.execute(query.sql, {**query.constants, **parameters})
-                await self._driver.wait(_flush(self._driver.pgconn))
-            # Leaving the pipeline has waited for all answers: to ask for them inside it would be a second round trip.
-            return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
-        except psycopg.OperationalError as error:
-            if isinstance(error.__context__, asyncio.CancelledError):  # raised in its place, see below
-                raise error.__context__ from None
-            raise
-        finally:
-            if self._driver.pgconn.pipeline_status:
-                # Whoever waited was cancelled, and the driver could not leave the pipeline (psycopg 3.3): answers are
-                # still to come, and the next to use the connection would take them for its own.
-                await self.connection.invalidate()
-
-
-class WriteSession(ReadSession):
-    """A transaction to write in; it may read what it writes."""
-
-    async def run(self, query: Query, **parameters: Any) -> int:
-        """Run `query` for its effect; the number of rows it changed."""
-        async with self._driver.cursor() as cursor:
-            await cursor.execute(query.sql, {**query.constants, **parameters})
-            return cursor.rowcount
-
-    async def copy(self, table: str, columns: Sequence[str], lines: str) -> None:
-        """COPY rows into `table`. Each line is tab-separated text that ends in a newline, in `columns` order."""
-        async with self.copying(table, columns, (lines,)):
-            pass
-
-    @asynccontextmanager
-    async def copying(self, table: str, columns: Sequence[str], parts: Iterable[str]) -> AsyncIterator[None]:
-        """As `copy`, with the lines in parts. While the block runs the server is at work on the last of them, and the
-        session cannot be used; they are in the table when it ends."""
-        names = ", ".join(f'"{column}"' for column in columns)
-        async with (
-            self._driver.cursor() as cursor,
-            cursor.copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy,
-        ):
-            for part in parts:
-                await copy.write(part)
-            yield
 
 
 class Database:
@@ -167,9 +64,9 @@ class Database:
         """One consistent moment of the database, to read from."""
         with translated():
             async with self._read_engine.connect() as connection:
-                driver = _driver(connection)
-                await driver.execute(b"BEGIN")  # ended by the pool, which rolls back whatever it takes back
-                yield ReadSession(connection, driver)
+                # ended by the pool, which rolls back whatever it takes back
+                await _driver(connection).execute(b"BEGIN")
+                yield _session(ReadSession, connection)
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[ReadSession]:
@@ -177,7 +74,7 @@ class Database:
         takes two more)."""
         with translated():
             async with self._read_engine.connect() as connection:
-                yield ReadSession(connection, _driver(connection))
+                yield _session(ReadSession, connection)
 
     async def rows(self, query: Query, **parameters: Any) -> list[Row]:
         """One query that stands by itself: see `alone`."""
@@ -189,7 +86,7 @@ class Database:
         """One transaction: committed when the block ends, rolled back when it raises."""
         with translated():
             async with self._write_engine.begin() as connection:
-                yield WriteSession(connection, _driver(connection))
+                yield _session(WriteSession, connection)
 
     def lock(self, chain_id: int, role: str) -> AbstractAsyncContextManager[AdvisoryLock]:
         """Hold the only right to act as `role` on a chain, until the block ends or this process dies.
@@ -197,7 +94,7 @@ class Database:
         Raises:
             LockHeld (Retryable): another process has it.
         """
-        return hold_lock(self._connect, chain_id, role)
+        return hold_lock(self._connect_to_write, chain_id, role)
 
     def listen(self, channel: str, *, capacity: int = 256) -> Listener:
         """Payloads of NOTIFY on `channel`, from the moment of the first `anext` or of entering it on.
@@ -227,15 +124,11 @@ class Database:
 
     @cached_property
     def _write_engine(self) -> AsyncEngine:
-        options = _options(
-            **_BY_KEY, statement_timeout="300s", lock_timeout="15s", idle_in_transaction_session_timeout="300s"
-        )
-        return self._engine(options, self._writers)
+        return self._engine(_WRITING, self._writers)
 
     def _engine(self, options: str, size: int, **more: Any) -> AsyncEngine:
-        url = self._url.update_query_dict({"options": f"{self._url.query.get('options', '')} {options}".strip()})
         engine = create_async_engine(
-            url,
+            self._url_with(options),
             pool_size=size,
             max_overflow=0,
             pool_timeout=_POOL_WAIT_SECONDS,
@@ -248,6 +141,9 @@ class Database:
         event.listen(engine.sync_engine, "connect", _require_server)
         event.listen(engine.sync_engine, "checkout", _refuse_dead)
         return engine
+
+    def _url_with(self, options: str) -> URL:
+        return self._url.update_query_dict({"options": f"{self._url.query.get('options', '')} {options}".strip()})
 
     def _connect_args(self) -> dict[str, Any]:
         given = self._url.query
@@ -262,8 +158,13 @@ class Database:
 
     async def _connect(self) -> psycopg.AsyncConnection[Row]:
         """A connection outside the pools, in autocommit, for what lives as long as a process."""
-        arguments = {**_DIALECT.create_connect_args(self._url)[1], **self._connect_args()}
+        arguments = {**DIALECT.create_connect_args(self._url)[1], **self._connect_args()}
         return await psycopg.AsyncConnection.connect(**arguments, autocommit=True)
+
+    async def _connect_to_write(self) -> psycopg.AsyncConnection[Row]:
+        """A connection outside the pools, as those for writing."""
+        arguments = {**DIALECT.create_connect_args(self._url_with(_WRITING))[1], **self._connect_args()}
+        return await psycopg.AsyncConnection.connect(**arguments, context=_ADAPTERS)
 
 
 def parse_url(url: str) -> URL:
@@ -286,18 +187,11 @@ def _options(**settings: str) -> str:
     return " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in settings.items())
 
 
-def _flush(connection: PGconn) -> PQGen[None]:
-    """Hand everything that is queued to the kernel. In pipeline mode the driver tries once only: what does not fit
-    into the socket's buffer would stay behind while it waits for an answer (psycopg 3.3, seen to hang)."""
-    while True:
-        ready = yield WAIT_RW
-        if ready & READY_R:
-            connection.consume_input()
-        if ready & READY_W and connection.flush() == 0:
-            # Writable once more: there is room for the few bytes that end the pipeline.
-            while not (yield WAIT_W):
-                pass
-            return
+_WRITING = _options(**_BY_KEY, statement_timeout="300s", lock_timeout="15s", idle_in_transaction_session_timeout="300s")
+
+
+def _session(kind: type[AnySession], connection: AsyncConnection) -> AnySession:
+    return kind(_driver(connection), connection.invalidate, connection)
 
 
 def _driver(connection: AsyncConnection) -> psycopg.AsyncConnection[Row]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from hashlib import blake2b
-from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from app.errors import Retryable
-from app.store.postgres.faults import end_if_cancelled, translate, translated
+from app.store.postgres.faults import DatabaseUnavailable, translated
+from app.store.postgres.session import Row, WriteSession
 
 
 class LockHeld(Retryable):
@@ -24,31 +25,50 @@ class LockLost(Retryable):
 class AdvisoryLock:
     """A lock being held. The server gives it up the moment its connection ends, whatever ended it."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any], name: str, key: int) -> None:
+    def __init__(self, connection: psycopg.AsyncConnection[Row], name: str) -> None:
         self._connection = connection
         self.name = name
         """Role and chain, for messages."""
-        self.key = key
-        """Its number in Postgres, signed."""
-        self.server_pid = connection.info.backend_pid
-        """The server's process that holds it."""
 
-    async def verify(self) -> None:
-        """Make sure the lock is still held (one round trip): to be called before each write it protects.
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[WriteSession]:
+        """One transaction, as `Database.write`, on the connection that holds the lock: nothing is ever committed
+        without it. One at a time.
 
         Raises:
-            LockLost: it is not.
+            LockLost: it is not held any more. What was written is not stored, unless that showed in the commit itself.
         """
+        connection = self._connection
         try:
-            await self._connection.execute("SELECT 1")
-        except psycopg.Error as error:
-            end_if_cancelled(error)
-            raise LockLost(f"lost the lock {self.name}: {translate(error)}") from error
+            with translated():
+                try:
+                    yield WriteSession(connection, connection.close)
+                    await connection.commit()
+                finally:
+                    await self._leave()
+        except DatabaseUnavailable as error:
+            if connection.closed:
+                raise LockLost(f"lost the lock {self.name}: {error}") from error
+            raise
+
+    async def _leave(self) -> None:
+        """Have the connection ready for the next transaction: undo what was not committed, or give it up."""
+        connection = self._connection
+        status = connection.info.transaction_status
+        if connection.closed or status is TransactionStatus.IDLE:
+            return
+        if status is TransactionStatus.ACTIVE:  # answers are still to come
+            await connection.close()
+            return
+        try:
+            await connection.rollback()
+        except psycopg.Error:
+            await connection.close()
 
 
 @asynccontextmanager
 async def hold_lock(
-    connect: Callable[[], Awaitable[psycopg.AsyncConnection[Any]]], chain_id: int, role: str
+    connect: Callable[[], Awaitable[psycopg.AsyncConnection[Row]]], chain_id: int, role: str
 ) -> AsyncIterator[AdvisoryLock]:
     """Hold the lock of (`chain_id`, `role`) on a connection of its own.
 
@@ -61,9 +81,10 @@ async def hold_lock(
         try:
             cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (key,))
             taken = await cursor.fetchone()
+            await connection.commit()  # the lock is the session's
             if taken is None or not taken[0]:
                 raise LockHeld(f"another process is the {name}")
-            yield AdvisoryLock(connection, name, key)
+            yield AdvisoryLock(connection, name)
         finally:
             await connection.close()
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from sqlalchemy import column, select, table
 
 from app.errors import Refused
-from app.store.postgres.engine import Query, ReadSession
 from app.store.postgres.faults import MIGRATE_COMMAND, SchemaMismatch
+from app.store.postgres.session import Query, ReadSession
 
 MIGRATIONS = Path(__file__).parents[3] / "migrations"
 

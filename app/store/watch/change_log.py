@@ -15,7 +15,8 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import BigInteger, Integer, Text, bindparam, insert, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.store.postgres.engine import Database, Query, ReadSession, WriteSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import Query, ReadSession, WriteSession
 from app.store.tables.watch import change_log
 
 Detail: TypeAlias = Mapping[str, str | int | bool | list[str] | None]

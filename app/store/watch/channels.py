@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from app.domain.watch import Severity
 from app.errors import Refused
-from app.store.postgres.engine import Query, ReadSession, Row, WriteSession
+from app.store.postgres.session import Query, ReadSession, Row, WriteSession
 from app.store.tables.watch import channels, outbox, routes, watchlists
 
 Settings: TypeAlias = Mapping[str, object]

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Integer, Text, bindparam, case, func, literal
 
 from app.domain.account import AccountKey
 from app.domain.chain import Address, ChainId
-from app.store.postgres.engine import Query, ReadSession
+from app.store.postgres.session import Query, ReadSession
 from app.store.tables.chain import accounts, blocks, deployments, risk_board, risk_snapshots, status_changes
 from app.store.tables.watch import episodes, watchlist_members
 

@@ -18,7 +18,7 @@ from app.domain.chain import ChainId
 from app.domain.subjects import subject_from_text, subject_to_text
 from app.domain.watch import EpisodeState, Metric, Severity, Subject
 from app.store.blocks import BLOCK_COLUMNS, StoredBlock, stored_block
-from app.store.postgres.engine import Query, ReadSession, Row, WriteSession
+from app.store.postgres.session import Query, ReadSession, Row, WriteSession
 from app.store.postgres.types import integer_array, text_array
 from app.store.risk import hold_block
 from app.store.tables.chain import blocks

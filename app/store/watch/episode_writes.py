@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.domain.chain import ChainId
 from app.domain.subjects import subject_to_text, wallet_of
 from app.domain.watch import EpisodeEvent, EpisodeState, Metric, Severity, Subject
-from app.store.postgres.engine import Query, WriteSession
+from app.store.postgres.session import Query, WriteSession
 from app.store.postgres.types import copy_text
 from app.store.tables.watch import episode_events, episodes
 from app.store.watch.episodes import inputs_to_json

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 from app.domain.chain import Address, BlockRef, ChainId, Hash32
 from app.domain.subjects import subject_from_text
 from app.domain.watch import EpisodeEvent, EpisodeState, EventKind, Metric, Severity, Subject
-from app.store.postgres.engine import Query, ReadSession, Row, WriteSession
+from app.store.postgres.session import Query, ReadSession, Row, WriteSession
 from app.store.tables.watch import episode_events, episodes
 
 

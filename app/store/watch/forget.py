@@ -32,8 +32,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.domain.specs import chain_spec
 from app.domain.watch import EpisodeState, EventKind
-from app.store.postgres.engine import Query, ReadSession, WriteSession
 from app.store.postgres.locks import lock_key
+from app.store.postgres.session import Query, ReadSession, WriteSession
 from app.store.postgres.types import integer_array
 from app.store.tables.chain import blocks
 from app.store.tables.watch import change_log, episode_events, episodes, outbox, watch_progress

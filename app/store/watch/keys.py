@@ -12,7 +12,8 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, LargeBinary, Text, bindparam, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.store.postgres.engine import Database, Query, ReadSession, Row, WriteSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import Query, ReadSession, Row, WriteSession
 from app.store.tables.watch import api_keys
 
 NOTED_EVERY_SECONDS = 60

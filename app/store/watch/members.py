@@ -14,7 +14,7 @@ from sqlalchemy.sql.type_api import TypeEngine
 from app.domain.chain import Address, ChainId
 from app.domain.watch import Member
 from app.errors import Refused
-from app.store.postgres.engine import Query, ReadSession, Row, WriteSession
+from app.store.postgres.session import Query, ReadSession, Row, WriteSession
 from app.store.postgres.types import bytes_array, text_array
 from app.store.tables.watch import watchlist_members
 from app.store.watch.version import bump_watch_version

@@ -18,7 +18,7 @@ from sqlalchemy import BigInteger, Integer, Text, bindparam, func, literal, sele
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from app.domain.watch import Severity
-from app.store.postgres.engine import Query, ReadSession, Row, WriteSession
+from app.store.postgres.session import Query, ReadSession, Row, WriteSession
 from app.store.tables.watch import channels, delivery_attempts, episode_events, episodes, outbox
 
 OUTBOX_CHANNEL = "outbox"

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.domain.risk import RiskStatus
 from app.domain.watch import Metric, Rule, Severity
 from app.errors import Refused
-from app.store.postgres.engine import Query, ReadSession, Row, WriteSession
+from app.store.postgres.session import Query, ReadSession, Row, WriteSession
 from app.store.tables.watch import watch_rules
 from app.store.watch.version import bump_watch_version
 

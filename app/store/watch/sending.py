@@ -13,8 +13,8 @@ from sqlalchemy import BigInteger, Integer, Text, bindparam, case, func, insert,
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.domain.watch import Severity
-from app.store.postgres.engine import Query, ReadSession, Row, WriteSession
 from app.store.postgres.locks import lock_key
+from app.store.postgres.session import Query, ReadSession, Row, WriteSession
 from app.store.tables.watch import channels, delivery_attempts, episode_events, outbox
 from app.store.watch.channels import Channel
 from app.store.watch.outbox import Attempt, Body

@@ -9,7 +9,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import FromClause
 
 from app.domain.watch import EventKind
-from app.store.postgres.engine import Asked, Query
+from app.store.postgres.session import Asked, Query
 from app.store.tables.watch import episode_events, episodes, outbox
 
 ENDS = (EventKind.CLEARED.value, EventKind.RETRACTED.value)

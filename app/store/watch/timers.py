@@ -14,8 +14,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 
 from app.domain.chain import Address, ChainId
 from app.domain.watch import ChainSubject, EventKind, Metric, Open, Rule, Severity
-from app.store.postgres.engine import Query, ReadSession, WriteSession
 from app.store.postgres.locks import lock_key
+from app.store.postgres.session import Query, ReadSession, WriteSession
 from app.store.tables.chain import accounts, deployments
 from app.store.tables.watch import (
     episode_events,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 
-from app.store.postgres.engine import Query, ReadSession, WriteSession
+from app.store.postgres.session import Query, ReadSession, WriteSession
 from app.store.tables.watch import watch_version
 
 _first = insert(watch_version).values(id=literal_column("1"), version=literal_column("1"))

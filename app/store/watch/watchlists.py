@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from app.domain.chain import Address, ChainId
 from app.domain.watch import Member, Rule, Severity
 from app.errors import Refused
-from app.store.postgres.engine import Query, ReadSession, Row, WriteSession
+from app.store.postgres.session import Query, ReadSession, Row, WriteSession
 from app.store.tables.watch import episodes, watch_rules, watchlist_members, watchlists
 from app.store.watch.rules import rule_from_row
 from app.store.watch.version import bump_watch_version

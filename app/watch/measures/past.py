@@ -11,7 +11,8 @@ from app.store.blocks import StoredBlock, load_block
 from app.store.book import is_stored, load_delta, load_states
 from app.store.deployments import load_deployments, load_troubles_at
 from app.store.markets import load_markets, load_records
-from app.store.postgres.engine import Database, ReadSession
+from app.store.postgres.engine import Database
+from app.store.postgres.session import ReadSession
 from app.valuation.assess import StateAt, restore_at
 from app.valuation.faults import note_fault
 
