@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final, cast
 
 import aiohttp
 from web3 import AsyncWeb3, WebSocketProvider
+from web3.types import RPCResponse
 
 from app.chain.faults import Malformed, Transport
 from app.chain.transport import MOST_REPLY_BYTES, SILENT, HttpReply, describe_endpoint
-from app.chain.wire import Header
-from app.domain.chain import BlockRef, ChainId, Hash32
+from app.chain.wire import Header, announced_header
+from app.domain.chain import ChainId
 
 _CONNECT_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 0.5
@@ -21,9 +22,40 @@ _QUEUE: Final = 64
 
 
 class _QuietWebSocket(WebSocketProvider):
-    """web3's provider without its loggers, which print the URL at INFO."""
+    """web3's provider without its loggers, which print the URL at INFO; and announcements come as the node sent them.
+
+    On their way through web3 each of their fields passes a chain of formatters, which takes a millisecond a head.
+    """
 
     logger = SILENT
+
+    def __init__(self, url: str, **options: Any) -> None:
+        super().__init__(url, **options)
+        self.announced: asyncio.Queue[object] = asyncio.Queue()
+        """What the node said without being asked, oldest first, at most `_QUEUE` of it; None: that was the last."""
+        self._is_answered = False
+        """Whether the one request there is, to be told of heads, has had its answer."""
+
+    async def socket_recv(self) -> RPCResponse:
+        """The next answer to a request, for web3."""
+        try:
+            while True:
+                message: object = await super().socket_recv()
+                if isinstance(message, dict) and "method" in message:
+                    self._announce(message)
+                elif isinstance(message, dict) and not self._is_answered:
+                    self._is_answered = True
+                    return cast(RPCResponse, message)
+                else:
+                    raise Malformed("the node sent something nobody asked for")
+        except BaseException:
+            self._announce(None)
+            raise
+
+    def _announce(self, message: object) -> None:
+        while self.announced.qsize() >= _QUEUE:
+            self.announced.get_nowait()  # the newest heads are those that count
+        self.announced.put_nowait(message)
 
 
 class SocketPost:
@@ -95,7 +127,6 @@ async def socket_heads(ws_url: str, chain_id: ChainId) -> AsyncGenerator[Header,
         websocket_kwargs={"logger": SILENT, "open_timeout": _CONNECT_SECONDS, "ping_timeout": 20},
         max_connection_retries=1,
         request_timeout=_CONNECT_SECONDS,
-        subscription_response_queue_size=_QUEUE,
     )
     web3 = AsyncWeb3(provider)
     web3.manager.logger = SILENT
@@ -105,9 +136,8 @@ async def socket_heads(ws_url: str, chain_id: ChainId) -> AsyncGenerator[Header,
             await provider.connect()
             await web3.eth.subscribe("newHeads")
         _end_if_cancelled()
-        async for message in web3.socket.process_subscriptions():
-            _end_if_cancelled()
-            yield _header(message["result"], chain_id)
+        while (message := await provider.announced.get()) is not None:
+            yield announced_header(message, chain_id)
     except Malformed:
         raise
     except Exception as error:
@@ -125,23 +155,3 @@ def _end_if_cancelled() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
-
-
-def _header(announced: object, chain_id: ChainId) -> Header:
-    """A header from web3's formatted block: numbers are ints, hashes bytes."""
-    if not isinstance(announced, Mapping):
-        raise Malformed("the node announced a head that is not a header")
-    try:
-        block = BlockRef(
-            chain_id=chain_id,
-            number=int(announced["number"]),
-            hash=Hash32(announced["hash"]),
-            parent_hash=Hash32(announced["parentHash"]),
-            timestamp=int(announced["timestamp"]),
-        )
-        bloom = bytes(announced.get("logsBloom") or b"")
-    except (KeyError, TypeError, ValueError):
-        block, bloom = None, b""
-    if block is None or len(block.hash) != Hash32.LENGTH or len(block.parent_hash) != Hash32.LENGTH:
-        raise Malformed("the node announced a head without number, hash, parent or time")
-    return Header(block, bloom)

@@ -39,6 +39,14 @@ class _HeaderJson(msgspec.Struct, gc=False):
     logsBloom: str | None = None  # noqa: N815
 
 
+class _Announced(msgspec.Struct, gc=False):
+    result: _HeaderJson
+
+
+class _Announcement(msgspec.Struct, gc=False):
+    params: _Announced
+
+
 class _LogJson(msgspec.Struct, gc=False):
     address: str
     topics: list[str]
@@ -61,21 +69,40 @@ def decode_header(raw: msgspec.Raw | bytes, chain_id: ChainId) -> Header | None:
         Malformed: anything else.
     """
     try:
-        found = _header.decode(raw)
-        if found is None or found.hash is None or found.number is None:
-            return None
-        bloom = bytes.fromhex(found.logsBloom[2:]) if found.logsBloom else b""
-        if len(bloom) not in (0, BLOOM_BYTES):
-            raise ValueError(f"a logs bloom of {len(bloom)} bytes")
-        block = BlockRef(
-            chain_id=chain_id,
-            number=int(found.number, 16),
-            hash=Hash32.from_hex(found.hash),
-            parent_hash=Hash32.from_hex(found.parentHash),
-            timestamp=int(found.timestamp, 16),
-        )
+        return _domain_header(_header.decode(raw), chain_id)
     except (msgspec.DecodeError, ValueError) as error:
         raise Malformed(f"not a block header: {error}") from None
+
+
+def announced_header(message: object, chain_id: ChainId) -> Header:
+    """The header in a message of a `newHeads` subscription, as it was parsed.
+
+    Raises:
+        Malformed: there is none in it.
+    """
+    try:
+        header = _domain_header(msgspec.convert(message, _Announcement).params.result, chain_id)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise Malformed(f"the node announced a head that is not a header: {error}") from None
+    if header is None:
+        raise Malformed("the node announced a head without number or hash")
+    return header
+
+
+def _domain_header(found: _HeaderJson | None, chain_id: ChainId) -> Header | None:
+    """Raises ValueError where something is not what it should be."""
+    if found is None or found.hash is None or found.number is None:
+        return None
+    bloom = bytes.fromhex(found.logsBloom[2:]) if found.logsBloom else b""
+    if len(bloom) not in (0, BLOOM_BYTES):
+        raise ValueError(f"a logs bloom of {len(bloom)} bytes")
+    block = BlockRef(
+        chain_id=chain_id,
+        number=int(found.number, 16),
+        hash=Hash32.from_hex(found.hash),
+        parent_hash=Hash32.from_hex(found.parentHash),
+        timestamp=int(found.timestamp, 16),
+    )
     return Header(block, bloom)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -12,6 +13,8 @@ from aiohttp import web
 from app.chain import sockets
 from app.chain.faults import Malformed, Transport
 from app.chain.sockets import socket_heads
+from app.chain.wire import Header
+from app.domain.chain import BlockRef, Hash32
 
 MARKER = "s3cr3t-m4rk3r"
 SUBSCRIBED = '{"jsonrpc":"2.0","id":0,"result":"0x9ce59a13059e417087c02d3236a0b1cc"}'
@@ -35,7 +38,7 @@ async def node_that_says(says: Sequence[str], *, closes: bool = True) -> AsyncIt
 
     app = web.Application()
     app.router.add_get("/{key}", answer)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -45,12 +48,54 @@ async def node_that_says(says: Sequence[str], *, closes: bool = True) -> AsyncIt
         await runner.cleanup()
 
 
-@pytest.mark.parametrize("says", [[REFUSED], [SUBSCRIBED, "no json"], [SUBSCRIBED, "[1]"], [SUBSCRIBED, "{}"], ["[1]"]])
-async def test_whatever_a_node_says_the_stream_ends_with_a_fault_of_ours(says: list[str]) -> None:
-    async with node_that_says(says) as url:
+def _announcement(number: int, **header: object) -> str:
+    head = {"number": hex(number), "hash": "0x" + "11" * 32, "parentHash": "0x" + "22" * 32, "timestamp": "0x5"}
+    head["logsBloom"] = "0x" + "80" + "00" * 255
+    params = {"subscription": "0x9ce59a13059e417087c02d3236a0b1cc", "result": head | header}
+    return json.dumps({"jsonrpc": "2.0", "method": "eth_subscription", "params": params})
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        [REFUSED],
+        [SUBSCRIBED, "no json"],
+        [SUBSCRIBED, "[1]"],
+        [SUBSCRIBED, "{}"],
+        [SUBSCRIBED, REFUSED],
+        [SUBSCRIBED, SUBSCRIBED],
+        [SUBSCRIBED, _announcement(7, hash=None)],
+        [SUBSCRIBED, _announcement(7, hash="0x11")],
+        [SUBSCRIBED, _announcement(7, timestamp=5)],
+        [SUBSCRIBED, _announcement(7, logsBloom="0x00")],
+        ["[1]"],
+    ],
+)
+@pytest.mark.parametrize("closes", [True, False])
+async def test_whatever_a_node_says_the_stream_ends_with_a_fault_of_ours(says: list[str], closes: bool) -> None:
+    async with node_that_says(says, closes=closes) as url, asyncio.timeout(8):
         with pytest.raises((Transport, Malformed)) as caught:
             _ = [head async for head in socket_heads(url, 1)]
     assert MARKER not in repr(caught.value)
+
+
+async def test_heads_come_as_they_were_announced_and_of_too_many_the_newest() -> None:
+    says = [_announcement(number) for number in range(1, 100)]
+    seen: list[Header] = []
+
+    async def follow(url: str) -> None:
+        async for head in socket_heads(url, 31337):
+            seen.append(head)
+            if len(seen) == 1:
+                await asyncio.sleep(0.5)  # all are there by then
+
+    async with node_that_says([SUBSCRIBED, *says]) as url:
+        with pytest.raises(Transport):
+            await follow(url)
+    assert seen[-1] == Header(BlockRef(31337, 99, Hash32(b"\x11" * 32), Hash32(b"\x22" * 32), 5), b"\x80" + bytes(255))
+    numbers = [head.block.number for head in seen]
+    assert len(numbers) <= 1 + sockets._QUEUE
+    assert numbers[1:] == list(range(100 - len(numbers[1:]), 100))
 
 
 async def test_a_cancellation_that_connecting_swallows_ends_the_stream_all_the_same(
