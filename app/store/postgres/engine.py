@@ -6,7 +6,7 @@ import select
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 from sqlalchemy import URL, event, make_url
@@ -17,10 +17,9 @@ from app.errors import Refused
 from app.store.postgres.faults import translated
 from app.store.postgres.listen import Listener
 from app.store.postgres.locks import AdvisoryLock, hold_lock
-from app.store.postgres.session import DIALECT, Query, ReadSession, Row, WriteSession
+from app.store.postgres.pool import ReadingPool
+from app.store.postgres.session import DIALECT, Driver, Query, ReadSession, Row, WriteSession
 from app.store.postgres.types import driver_adapters
-
-AnySession = TypeVar("AnySession", ReadSession, WriteSession)
 
 OLDEST_SERVER = 150_000
 """PostgreSQL 15, as the server numbers itself."""
@@ -63,18 +62,17 @@ class Database:
     async def read(self) -> AsyncIterator[ReadSession]:
         """One consistent moment of the database, to read from."""
         with translated():
-            async with self._read_engine.connect() as connection:
-                # ended by the pool, which rolls back whatever it takes back
-                await _driver(connection).execute(b"BEGIN")
-                yield _session(ReadSession, connection)
+            async with self._readings.take() as connection:
+                await connection.execute(b"BEGIN")
+                yield ReadSession(connection)
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[ReadSession]:
         """To read from where no two queries have to agree: each is a moment of its own, in one round trip (a session
         takes two more)."""
         with translated():
-            async with self._read_engine.connect() as connection:
-                yield _session(ReadSession, connection)
+            async with self._readings.take() as connection:
+                yield ReadSession(connection)
 
     async def rows(self, query: Query, **parameters: Any) -> list[Row]:
         """One query that stands by itself: see `alone`."""
@@ -86,7 +84,7 @@ class Database:
         """One transaction: committed when the block ends, rolled back when it raises."""
         with translated():
             async with self._write_engine.begin() as connection:
-                yield _session(WriteSession, connection)
+                yield WriteSession(_driver(connection), connection)
 
     def lock(self, chain_id: int, role: str) -> AbstractAsyncContextManager[AdvisoryLock]:
         """Hold the only right to act as `role` on a chain, until the block ends or this process dies.
@@ -107,43 +105,34 @@ class Database:
 
     async def dispose(self) -> None:
         """Close every pooled connection."""
-        for engine in ("_read_engine", "_write_engine"):
-            if engine in self.__dict__:
-                await self.__dict__.pop(engine).dispose()
+        if "_write_engine" in self.__dict__:
+            await self.__dict__.pop("_write_engine").dispose()
+        if "_readings" in self.__dict__:
+            await self.__dict__.pop("_readings").aclose()
 
     @cached_property
-    def _read_engine(self) -> AsyncEngine:
-        options = _options(
-            **_BY_KEY,
-            default_transaction_isolation="repeatable read",
-            default_transaction_read_only="on",
-            statement_timeout="20s",
-        )
-        # without transactions of the driver's own, so that a lone query can do without one
-        return self._engine(options, self._readers, isolation_level="AUTOCOMMIT")
+    def _readings(self) -> ReadingPool:
+        return ReadingPool(self._connect_to_read, self._readers, _POOL_WAIT_SECONDS)
 
     @cached_property
     def _write_engine(self) -> AsyncEngine:
-        return self._engine(_WRITING, self._writers)
-
-    def _engine(self, options: str, size: int, **more: Any) -> AsyncEngine:
         engine = create_async_engine(
-            self._url_with(options),
-            pool_size=size,
+            self._url_with(_WRITING),
+            pool_size=self._writers,
             max_overflow=0,
             pool_timeout=_POOL_WAIT_SECONDS,
             pool_recycle=1800,
             hide_parameters=True,
             use_native_hstore=False,
             connect_args={**self._connect_args(), "context": _ADAPTERS},
-            **more,
         )
         event.listen(engine.sync_engine, "connect", _require_server)
         event.listen(engine.sync_engine, "checkout", _refuse_dead)
         return engine
 
     def _url_with(self, options: str) -> URL:
-        return self._url.update_query_dict({"options": f"{self._url.query.get('options', '')} {options}".strip()})
+        options = f"{self._url.query.get('options', '')} {options}".strip()
+        return self._url.update_query_dict({"options": options}) if options else self._url
 
     def _connect_args(self) -> dict[str, Any]:
         given = self._url.query
@@ -156,15 +145,25 @@ class Database:
         }
         return {name: value for name, value in defaults.items() if name not in given}
 
-    async def _connect(self) -> psycopg.AsyncConnection[Row]:
+    async def _connect(self) -> Driver:
         """A connection outside the pools, in autocommit, for what lives as long as a process."""
-        arguments = {**DIALECT.create_connect_args(self._url)[1], **self._connect_args()}
-        return await psycopg.AsyncConnection.connect(**arguments, autocommit=True)
+        return await self._connect_with("", autocommit=True)
 
-    async def _connect_to_write(self) -> psycopg.AsyncConnection[Row]:
-        """A connection outside the pools, as those for writing."""
-        arguments = {**DIALECT.create_connect_args(self._url_with(_WRITING))[1], **self._connect_args()}
-        return await psycopg.AsyncConnection.connect(**arguments, context=_ADAPTERS)
+    async def _connect_to_read(self) -> Driver:
+        return await self._connect_with(_READING, autocommit=True)
+
+    async def _connect_to_write(self) -> Driver:
+        return await self._connect_with(_WRITING, autocommit=False)
+
+    async def _connect_with(self, options: str, *, autocommit: bool) -> Driver:
+        arguments = {**DIALECT.create_connect_args(self._url_with(options))[1], **self._connect_args()}
+        connection = await psycopg.AsyncConnection.connect(**arguments, autocommit=autocommit, context=_ADAPTERS)
+        try:
+            require_server_version(connection.info.server_version)
+        except Refused:
+            await connection.close()
+            raise
+        return connection
 
 
 def parse_url(url: str) -> URL:
@@ -187,14 +186,16 @@ def _options(**settings: str) -> str:
     return " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in settings.items())
 
 
+_READING = _options(
+    **_BY_KEY,
+    default_transaction_isolation="repeatable read",
+    default_transaction_read_only="on",
+    statement_timeout="20s",
+)
 _WRITING = _options(**_BY_KEY, statement_timeout="300s", lock_timeout="15s", idle_in_transaction_session_timeout="300s")
 
 
-def _session(kind: type[AnySession], connection: AsyncConnection) -> AnySession:
-    return kind(_driver(connection), connection.invalidate, connection)
-
-
-def _driver(connection: AsyncConnection) -> psycopg.AsyncConnection[Row]:
+def _driver(connection: AsyncConnection) -> Driver:
     assert connection.sync_connection is not None
     raw = connection.sync_connection.connection.driver_connection
     assert isinstance(raw, psycopg.AsyncConnection)

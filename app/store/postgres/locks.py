@@ -6,12 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from hashlib import blake2b
 
-import psycopg
-from psycopg.pq import TransactionStatus
-
 from app.errors import Retryable
 from app.store.postgres.faults import DatabaseUnavailable, translated
-from app.store.postgres.session import Row, WriteSession
+from app.store.postgres.session import Driver, WriteSession, make_idle
 
 
 class LockHeld(Retryable):
@@ -25,7 +22,7 @@ class LockLost(Retryable):
 class AdvisoryLock:
     """A lock being held. The server gives it up the moment its connection ends, whatever ended it."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[Row], name: str) -> None:
+    def __init__(self, connection: Driver, name: str) -> None:
         self._connection = connection
         self.name = name
         """Role and chain, for messages."""
@@ -42,34 +39,18 @@ class AdvisoryLock:
         try:
             with translated():
                 try:
-                    yield WriteSession(connection, connection.close)
+                    yield WriteSession(connection)
                     await connection.commit()
                 finally:
-                    await self._leave()
+                    await make_idle(connection)
         except DatabaseUnavailable as error:
             if connection.closed:
                 raise LockLost(f"lost the lock {self.name}: {error}") from error
             raise
 
-    async def _leave(self) -> None:
-        """Have the connection ready for the next transaction: undo what was not committed, or give it up."""
-        connection = self._connection
-        status = connection.info.transaction_status
-        if connection.closed or status is TransactionStatus.IDLE:
-            return
-        if status is TransactionStatus.ACTIVE:  # answers are still to come
-            await connection.close()
-            return
-        try:
-            await connection.rollback()
-        except psycopg.Error:
-            await connection.close()
-
 
 @asynccontextmanager
-async def hold_lock(
-    connect: Callable[[], Awaitable[psycopg.AsyncConnection[Row]]], chain_id: int, role: str
-) -> AsyncIterator[AdvisoryLock]:
+async def hold_lock(connect: Callable[[], Awaitable[Driver]], chain_id: int, role: str) -> AsyncIterator[AdvisoryLock]:
     """Hold the lock of (`chain_id`, `role`) on a connection of its own.
 
     Raises:

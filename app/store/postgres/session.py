@@ -8,13 +8,14 @@ different types: a function that writes cannot be given a reading session.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.generators import READY_R, READY_W, WAIT_RW, WAIT_W
+from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGconn
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +25,8 @@ from sqlalchemy.sql.elements import ClauseElement
 
 Row: TypeAlias = tuple[Any, ...]
 Parameters: TypeAlias = Mapping[str, Any]
+Driver: TypeAlias = psycopg.AsyncConnection[Row]
+"""The driver's own connection."""
 
 DIALECT = make_url("postgresql+psycopg_async://").get_dialect()()
 _PART_ROWS = 2000
@@ -48,26 +51,8 @@ Asked: TypeAlias = tuple[Query, Parameters]
 class ReadSession:
     """A transaction to read in."""
 
-    def __init__(
-        self,
-        driver: psycopg.AsyncConnection[Row],
-        abandon: Callable[[], Awaitable[None]],
-        connection: AsyncConnection | None = None,
-    ) -> None:
-        """
-        Args:
-            abandon: Ends the connection when nobody may use it after this session.
-            connection: SQLAlchemy's, where it is of a pool.
-        """
+    def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        self._abandon = abandon
-        self._connection = connection
-
-    @property
-    def connection(self) -> AsyncConnection:
-        """SQLAlchemy's connection, for whatever is not worth a `Query`: sessions of pools have one."""
-        assert self._connection is not None
-        return self._connection
 
     async def rows(self, query: Query, **parameters: Any) -> list[Row]:
         """Run `query` and fetch everything it gives."""
@@ -105,9 +90,30 @@ class ReadSession:
                 # still to come, and the next to use the connection would take them for its own.
                 await self._abandon()
 
+    async def _abandon(self) -> None:
+        """Have nobody use the connection after this session."""
+        await self._driver.close()
+
 
 class WriteSession(ReadSession):
     """A transaction to write in; it may read what it writes."""
+
+    def __init__(self, driver: Driver, connection: AsyncConnection | None = None) -> None:
+        """`connection`: SQLAlchemy's, where it is of its pool."""
+        super().__init__(driver)
+        self._connection = connection
+
+    @property
+    def connection(self) -> AsyncConnection:
+        """SQLAlchemy's connection, for whatever is not worth a `Query`; a lock's transactions have none."""
+        assert self._connection is not None
+        return self._connection
+
+    async def _abandon(self) -> None:
+        if self._connection is not None:
+            await self._connection.invalidate()
+        else:
+            await super()._abandon()
 
     async def run(self, query: Query, **parameters: Any) -> int:
         """Run `query` for its effect; the number of rows it changed."""
@@ -132,6 +138,19 @@ class WriteSession(ReadSession):
             for part in parts:
                 await copy.write(part)
             yield
+
+
+async def make_idle(connection: Driver) -> bool:
+    """Undo what was begun and not committed, so that the connection may be used again; if it may not, close it."""
+    status = connection.info.transaction_status
+    if status is TransactionStatus.IDLE and not connection.closed:
+        return True
+    if status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+        with suppress(psycopg.Error):
+            await connection.rollback()
+            return True
+    await connection.close()
+    return False
 
 
 def _flush(connection: PGconn) -> PQGen[None]:
