@@ -59,6 +59,7 @@ class StoredChain:
         """The deployments, with their states at the cursor."""
         self.names = Names()
         """What they and their markets are called in the store."""
+        self._spare_ids: list[int] = []
         self._left: frozenset[str] = frozenset()
         """Deployments of the chain that are in the store and not followed."""
         self._noted: Mapping[str, DeploymentTrouble] = {}
@@ -107,7 +108,7 @@ class StoredChain:
         Raises:
             Retryable: nothing may be assumed about what was stored: restore.
         """
-        footing = Footing(self.cursor, self.names, harvest.known)
+        footing = Footing(self.cursor, self.names, harvest.known, self._spare_ids)
         retry = self._retry_unreadable_blocks
         first_block = harvest.batch.block.number if self.cursor is None else self.cursor.ref.number + 1
         troubles = troubles_after(harvest.followed, self._left, self._noted, first_block)

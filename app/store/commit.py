@@ -15,7 +15,7 @@ from app.errors import Fatal
 from app.store.blocks import StoredBlock, ask_head, stored_block, tell_of
 from app.store.commit_accounts import commit_accounts
 from app.store.commit_markets import commit_markets, commit_records
-from app.store.footing import IF_IT_STANDS, Footing, Known, raising_moved
+from app.store.footing import IF_IT_STANDS, Footing, Known, ask_new_ids, new_ids, raising_moved
 from app.store.names import Names, ask_names, names_of
 from app.store.postgres.bulk import FEW
 from app.store.postgres.session import Asked, Query, Row, WriteSession
@@ -23,6 +23,9 @@ from app.store.tables.chain import blocks
 
 UNREADABLE_RETRY_BLOCKS = 20
 """An account that could not be read is due again this many blocks later."""
+
+SPARE_IDS = 100
+"""So many new accounts in a block find their ids fetched already."""
 
 _INSERT = Query(
     insert(blocks)
@@ -65,7 +68,7 @@ async def commit_batch(
     _require_fit(footing.cursor, ref)
     _require_registered(footing.names, slugs, ref)
     await footing.known.look_up(session, [state.key for state in batch.accounts])
-    await footing.known.reserve_ids(session)
+    await footing.known.name_unseen(session, footing.spare_ids)
     opening: list[Asked] = [(_INSERT, _block_values(ref, footing.cursor))]
     block_id: int | None = None
     with raising_moved():
@@ -80,7 +83,12 @@ async def commit_batch(
             batch.accounts,
             retry_from=ref.number + retry_unreadable_after,
         )
-        found = await session.rows_of_all(*opening, *statements, tell_of(ref.chain_id, ref.number))
+        spare = footing.spare_ids
+        missing = 0 if spare is None or len(spare) > SPARE_IDS // 2 else SPARE_IDS - len(spare)
+        statements += [ask_new_ids(missing)] if missing else []
+        found = await session.rows_of_all(*opening, tell_of(ref.chain_id, ref.number), *statements)
+        if spare is not None and missing:
+            spare += new_ids(found[-1])
     return StoredBlock(_id_in(found) if block_id is None else block_id, ref)
 
 

@@ -7,7 +7,7 @@ ids of markets change with the chain's blocks alone: what was looked up at a cur
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from app.domain.account import AccountKey
 from app.errors import Retryable
 from app.store.blocks import StoredBlock
 from app.store.names import Names
-from app.store.postgres.session import Query, ReadSession, WriteSession
+from app.store.postgres.session import Asked, Query, ReadSession, Row, WriteSession
 from app.store.states import KeyTuple, StoredState, ask_newest, key_tuple, newest_states
 from app.store.tables.chain import blocks
 
@@ -62,16 +62,19 @@ class Known:
             self.states |= newest_states(await session.rows(query, **parameters))
             self._asked |= dict.fromkeys(map(key_tuple, new))
 
-    def unseen(self) -> list[KeyTuple]:
-        """Accounts asked for that have no row, and no id yet."""
-        return [key for key in self._asked if key not in self.states]
-
-    async def reserve_ids(self, session: WriteSession) -> None:
-        """Take ids for those unseen. One that is not used in the end is lost."""
-        if unseen := self.unseen():
-            rows = await session.rows(_NEW_IDS, count=len(unseen))
-            for key, (account_id,) in zip(unseen, rows, strict=True):
-                self.states[key] = StoredState(account_id, is_new=True)
+    async def name_unseen(self, session: WriteSession, spare_ids: list[int] | None = None) -> None:
+        """Give the accounts asked for that have no row the ids of their first ones. Of `spare_ids` those that are used
+        are taken away; where there are too few, others are fetched."""
+        unseen = [key for key in self._asked if key not in self.states]
+        ids = []
+        if spare_ids is not None:
+            ids = spare_ids[: len(unseen)]
+            del spare_ids[: len(unseen)]
+        if len(ids) < len(unseen):
+            query, parameters = ask_new_ids(len(unseen) - len(ids))
+            ids += new_ids(await session.rows(query, **parameters))
+        for key, account_id in zip(unseen, ids, strict=True):
+            self.states[key] = StoredState(account_id, is_new=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,19 @@ class Footing:
     """Of every deployment the block may speak of. Markets that the block brings are added."""
     known: Known
     """As of the cursor. Whatever the block needs besides is looked up."""
+    spare_ids: list[int] | None = None
+    """Ids for accounts that have no row yet, fetched with earlier blocks: then a new account takes no round trip. The
+    commit takes what it needs, for good, and puts others in their place. What is left at the end is lost."""
+
+
+def ask_new_ids(count: int) -> Asked:
+    """The query for ids of accounts that nobody else will be given, whatever becomes of the transaction."""
+    return _NEW_IDS, {"count": count}
+
+
+def new_ids(rows: Sequence[Row]) -> list[int]:
+    """The ids in the rows of `ask_new_ids`."""
+    return [account_id for (account_id,) in rows]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 
 from app.domain.batch import BlockBatch
 from app.store.blocks import StoredBlock
-from app.store.commit import commit_batch
+from app.store.commit import SPARE_IDS, commit_batch
 from app.store.footing import CursorMoved, Footing, Known
 from app.store.names import load_names
 from app.store.postgres.engine import Database
@@ -42,10 +42,11 @@ async def _commit(
     async with database.read() as session:
         names = await load_names(session, [SLUG])
         await known.look_up(session, [key(wallet) for wallet in looked_up])
-    async with database.write() as session:
-        await known.reserve_ids(session)
+    spare: list[int] = []
     async with lock.write() as session:
-        return await commit_batch(session, what, footing=Footing(cursor, names, known))
+        stored = await commit_batch(session, what, footing=Footing(cursor, names, known, spare))
+    assert len(set(spare)) == SPARE_IDS
+    return stored
 
 
 @pytest.mark.parametrize("looked_up", [(), ("ann",), ("ann", "bob", "cat", "dan", "eve")])

@@ -68,9 +68,6 @@ class Wanted:
     async def look_up(self) -> None:
         """What the store knows of these accounts: it adds to their markets, and the commit compares with it."""
         await self._look_up(self.markets.keys())
-        if self.known.unseen():
-            async with self._sources.database.write() as session:
-                await self.known.reserve_ids(session)
 
     async def add_suspects(self, names: Iterable[str]) -> list[AccountKey]:
         """Accounts of deployments in which some may have changed without a log, as far as there is room: those that

@@ -142,15 +142,16 @@ class WriteSession(ReadSession):
 
 async def make_idle(connection: Driver) -> bool:
     """Undo what was begun and not committed, so that the connection may be used again; if it may not, close it."""
-    status = connection.info.transaction_status
-    if status is TransactionStatus.IDLE and not connection.closed:
-        return True
-    if status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
-        with suppress(psycopg.Error):
-            await connection.rollback()
-            return True
-    await connection.close()
-    return False
+    is_idle = False
+    try:
+        if connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            with suppress(psycopg.Error):
+                await connection.rollback()
+        is_idle = not connection.closed and connection.info.transaction_status is TransactionStatus.IDLE
+    finally:  # also where this is cancelled
+        if not is_idle:
+            await connection.close()
+    return is_idle
 
 
 def _flush(connection: PGconn) -> PQGen[None]:
