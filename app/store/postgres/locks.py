@@ -33,7 +33,7 @@ class AdvisoryLock:
         without it. One at a time.
 
         Raises:
-            LockLost: it is not held any more. What was written is not stored, unless that showed in the commit itself.
+            LockLost: it is not held any more. Only if the commit itself failed is it unknown whether all was stored.
         """
         connection = self._connection
         try:
