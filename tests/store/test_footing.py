@@ -15,8 +15,9 @@ from app.store.footing import CursorMoved, Footing, Known
 from app.store.names import load_names
 from app.store.postgres.engine import Database
 from app.store.postgres.locks import AdvisoryLock, LockLost
-from tests.store.actions import begin, commit, drop_above, head_of
-from tests.store.builders import CHAIN, SLUG, batch, key, market, position, snapshot, unreadable
+from app.store.postgres.session import WriteSession
+from tests.store.actions import account_at, begin, commit, drop_above, head_of
+from tests.store.builders import CHAIN, SLUG, batch, key, market, position, record, snapshot, unreadable
 from tests.store.dump import dump, empty
 
 pytestmark = pytest.mark.database
@@ -35,17 +36,21 @@ async def _begin_with_accounts(database: Database) -> StoredBlock:
     return await commit(database, batch(2, accounts=held))
 
 
-async def _commit(
-    database: Database, what: BlockBatch, lock: AdvisoryLock, cursor: StoredBlock | None, *looked_up: str
-) -> StoredBlock:
+async def _footing(database: Database, cursor: StoredBlock | None, *looked_up: str) -> Footing:
     known = Known()
     async with database.read() as session:
         names = await load_names(session, [SLUG])
         await known.look_up(session, [key(wallet) for wallet in looked_up])
-    spare: list[int] = []
+    return Footing(cursor, names, known, [])
+
+
+async def _commit(
+    database: Database, what: BlockBatch, lock: AdvisoryLock, cursor: StoredBlock | None, *looked_up: str
+) -> StoredBlock:
+    footing = await _footing(database, cursor, *looked_up)
     async with lock.write() as session:
-        stored = await commit_batch(session, what, footing=Footing(cursor, names, known, spare))
-    assert len(set(spare)) == SPARE_IDS
+        stored = await commit_batch(session, what, footing=footing)
+    assert len(set(footing.spare_ids or ())) == SPARE_IDS
     return stored
 
 
@@ -62,6 +67,37 @@ async def test_what_was_looked_up_before_changes_nothing_that_is_stored(
     async with database.lock(CHAIN, "indexer") as lock:
         await _commit(database, next_batch, lock, cursor, *looked_up)
     assert dump(database_url) == asked
+
+
+async def test_a_block_of_which_everything_is_known_takes_one_round_trip(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counted(name: str) -> Any:
+        ask = getattr(WriteSession, name)
+
+        async def counting(session: WriteSession, *arguments: Any, **named: Any) -> Any:
+            asked.append(name)
+            return await ask(session, *arguments, **named)
+
+        return counting
+
+    first = await _begin_with_accounts(database)
+    new = tuple(snapshot(f"new {n}", 3, position("eth", n)) for n in range(1, 9))
+    records = (record("price", "eth", 5), record("index", "usdc", 7))
+    async with database.lock(CHAIN, "indexer") as lock:
+        third = await _commit(database, batch(3, accounts=(snapshot("fay", 3, position("eth", 1)),)), lock, first)
+        wallets = ["ann", "bob", "cat", *(f"new {n}" for n in range(1, 9))]
+        footing = replace(await _footing(database, third, *wallets), spare_ids=[10_000 + n for n in range(20)])
+        for name in ("rows", "rows_of_all", "run"):
+            monkeypatch.setattr(WriteSession, name, counted(name))
+        async with lock.write() as session:
+            what = batch(4, accounts=(*_CHANGED[:3], *new), records=records)
+            fourth = await commit_batch(session, what, footing=footing)
+    assert asked == ["rows_of_all"]
+    assert len(footing.spare_ids or ()) == SPARE_IDS
+    assert await account_at(database, "new 8", fourth) == replace(new[-1], block_number=4)
 
 
 async def test_nothing_is_committed_after_a_block_that_is_not_the_newest_any_more(database: Database) -> None:
