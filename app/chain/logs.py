@@ -80,12 +80,16 @@ class LogFetcher:
         self, header: Header, where: bytes, log_filter: LogFilter, logs: list[Log] | None
     ) -> list[Log] | None:
         """Those of all logs of the block that pass the filter. Where all are too many for the node: `logs`, what the
-        filter gave, unless that is nothing."""
+        filter gave, unless that is nothing, or no more the same when it is asked again."""
         try:
             everything = await self._request(b"[{%b}]" % where)
         except (RangeTooWide, ResponseTooLarge):
             if logs == []:
                 raise
+            if logs is not None:
+                again = await self._request(log_params(log_filter, where))
+                if {log.log_index for log in again if log_filter.matches(log)} != {log.log_index for log in logs}:
+                    raise LogsDoubtful(f"block {header.block.number}: other logs in each answer") from None
             return logs
         indices = sorted(log.log_index for log in everything)
         numbered = self._header_bloom is not HeaderBloom.WHOLE or indices == list(range(len(indices)))

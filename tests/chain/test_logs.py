@@ -230,6 +230,22 @@ async def test_where_all_logs_of_a_block_are_too_many_for_the_node_what_it_gave_
     assert len(await reader.fetch_block_logs(await newest(reader), WIDE)) == 1
 
 
+async def test_where_all_logs_are_too_many_an_answer_that_is_not_given_twice_is_doubted() -> None:
+    node = FakeNode()
+    node.mine([supply(1), supply(2, address=OTHER)])
+    given = iter(([0], [0, 1]))
+
+    def tell(params: Any, found: Any) -> Any:
+        if "address" not in params[0]:
+            raise NodeSays(-32005, "query returned more than 10000 results")
+        return [found[place] for place in next(given)]
+
+    node.lies["eth_getLogs"] = tell
+    reader = node.reader()
+    with pytest.raises(LogsDoubtful, match="other logs in each answer"):
+        await reader.fetch_block_logs(await newest(reader), WIDE)
+
+
 @pytest.mark.parametrize(
     ("header_bloom", "is_doubted"),
     [(HeaderBloom.WHOLE, True), (HeaderBloom.PARTIAL, False), (HeaderBloom.NONE, False)],

@@ -25,6 +25,8 @@ class SimulatedChain(ModelChain):
         self.deployments: tuple[Deployment, ...] = (FIRST, SECOND) if two else (FIRST,)
         self.abandoned: list[list[ModelBlock]] = []
         """Branches that were canonical once, newest last; each from genesis on."""
+        self.is_calm = False
+        """Whether no pool refuses to be read any more, from the next block on."""
         super().__init__(seed, wallets=6, quiet=seed % 2 == 0)
         self._pools = Random(f"{seed} pools")
 
@@ -76,5 +78,7 @@ class SimulatedChain(ModelChain):
 
     def _live_quietly(self, draft: Draft) -> None:
         super()._live_quietly(draft)
-        if draft.state.refusing and len(self.deployments) > 1 and self._pools.random() < 0.5:
+        if self.is_calm:
+            draft.refuse()
+        elif draft.state.refusing and len(self.deployments) > 1 and self._pools.random() < 0.5:
             draft.refuse(self._pools.choice((POOL, SECOND_POOL)))

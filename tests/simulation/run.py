@@ -103,8 +103,7 @@ class _Seed:
             for _ in range(LIVES):
                 await self._live()
             self._node.calm()
-            while self._chain.head.state.refusing and not self._kind.keeps_history:
-                self._chain.mine()
+            self._chain.is_calm = not self._kind.keeps_history  # a pool that refuses at the end is not searched for
             self._chain.mine(1 if self._kind.keeps_history else _LAST_BLOCKS)
             self._chain.mine(max(b.ref.number for b in self._chain.blocks.values()) - self._chain.head.ref.number)
             await self._follow(None)
