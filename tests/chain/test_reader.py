@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
@@ -69,6 +70,32 @@ async def test_plans_of_different_length_are_driven_in_lock_step_with_one_multic
     values = await node.reader().read_all(plans, node.head)
     assert values == [b"re: re: x", 7, [Returned(b"re: p"), Returned(b"re: q")], 0]
     assert node.count("eth_call") == 2
+
+
+async def test_plans_see_their_first_answers_only_after_what_goes_on_meanwhile(node: FakeNode) -> None:
+    late: set[str] = set()
+
+    def needing() -> ReadPlan[list[str]]:
+        yield [ask("a")]
+        return sorted(late)
+
+    async def look_up() -> None:
+        while not node.count("eth_call"):
+            await asyncio.sleep(0)  # the request does not wait for it
+        await asyncio.sleep(0.02)
+        late.add("found")
+
+    async def fail() -> None:
+        raise NodeError("the look-up failed")
+
+    reader = node.reader()
+    async with asyncio.timeout(10):
+        looking_up = asyncio.create_task(look_up())
+        assert await reader.read_all([needing(), needing()], node.head, looking_up) == [["found"], ["found"]]
+        plan = needing()
+        with pytest.raises(NodeError, match="look-up"):
+            await reader.read_all([plan], node.head, fail())
+    assert plan.gi_frame is None  # closed
 
 
 async def test_no_plans_ask_nothing(node: FakeNode) -> None:
